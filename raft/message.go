@@ -1,0 +1,137 @@
+package raft
+
+// Message is what one device says to another. Delivery may lose, repeat,
+// reorder and delay messages without limit; nothing here relies on more.
+type Message struct {
+	Cluster ClusterID // the sender's cluster; zero from a device that has none
+	From    NodeID
+	To      NodeID // "" only for Join: to whoever can be reached
+	Term    Term   // the sender's term; 0 in Join and JoinAnswer
+	Body    Body
+}
+
+// Body is one of the distinct kinds of message below. Each has its own type so
+// that no field changes its meaning with the kind.
+type Body interface{ body() }
+
+// PreVoteRequest asks "would you vote for me in term Message.Term+1?" without
+// changing anyone's term (thesis §9.6).
+type PreVoteRequest struct {
+	LastIndex Index
+	LastTerm  Term
+}
+
+// PreVoteResponse answers a PreVoteRequest. For names the term the request was
+// about, so that an answer to an earlier question is not counted.
+type PreVoteResponse struct {
+	For     Term
+	Granted bool
+}
+
+// VoteRequest is RequestVote (thesis §3.4). It leaves only after the
+// candidate's own term and vote are durable.
+type VoteRequest struct {
+	LastIndex Index
+	LastTerm  Term
+}
+
+// VoteResponse answers a VoteRequest of the same term.
+type VoteResponse struct{ Granted bool }
+
+// AppendRequest is AppendEntries (thesis §3.5); without entries a heartbeat.
+type AppendRequest struct {
+	PrevIndex Index
+	PrevTerm  Term
+	Entries   []Entry // contiguous from PrevIndex+1
+	Commit    Index
+	// Read is the newest round of read confirmation (thesis §6.4, step 3).
+	// The answer carries it back.
+	Read uint64
+}
+
+// AppendResponse answers an AppendRequest. It promises: everything up to Match
+// is on the sender's stable storage and agrees with the leader's log.
+type AppendResponse struct {
+	Match Index
+	Read  uint64
+	// Rejected says that the log has no entry of PrevTerm at Prev. Then
+	// ConflictTerm is the term found there (0 when the log is too short) and
+	// ConflictIndex the first index the leader need try (thesis §3.5, the
+	// optimisation for logs that diverge in long runs).
+	Rejected      bool
+	Prev          Index
+	ConflictTerm  Term
+	ConflictIndex Index
+}
+
+// Proposal is one command on its way into the log.
+type Proposal struct {
+	ID   ProposalID
+	Data []byte
+}
+
+// Forward hands proposals to the leader of Message.Term. It may be repeated:
+// the leader takes each (Boot, First+i) of a sender once in its term.
+type Forward struct {
+	Boot      uint64 // the sender's boot number, which only grows
+	Proposals []ForwardedProposal
+}
+
+// ForwardedProposal is one proposal of a Forward. Seq counts a sender's
+// proposals since its boot, from 1.
+type ForwardedProposal struct {
+	Seq  uint64
+	ID   ProposalID
+	Data []byte
+}
+
+// ForwardRefused says that the leader of Message.Term will not append the
+// proposal: it was not, and in this term never will be, in the log.
+type ForwardRefused struct {
+	Boot   uint64
+	Seq    uint64
+	Reason RefusalReason
+}
+
+// RefusalReason says why a leader did not take a proposal. The numbers are
+// sent: never reuse one.
+type RefusalReason uint8
+
+// The reasons for a refusal.
+const (
+	RefusedBusy    RefusalReason = 1 // too much is in flight
+	RefusedLogFull RefusalReason = 2 // the log is at its limit
+)
+
+// ReadRequest asks the leader of Message.Term for a read index (thesis §6.4).
+type ReadRequest struct{ Seq uint64 }
+
+// ReadResponse answers a ReadRequest: a state that has applied Index is fresh
+// enough for the read numbered Seq.
+type ReadResponse struct {
+	Seq   uint64
+	Index Index
+}
+
+// Join asks to be admitted to the cluster as a learner. The driver handles it;
+// the core never sees it.
+type Join struct{ Name string }
+
+// JoinAnswer tells a device that asked to Join how it stands.
+type JoinAnswer struct {
+	Leader NodeID // whom to ask; "" when the answerer knows no leader
+	Reason string // why it is not admitted yet, for people; at most 200 bytes
+}
+
+func (PreVoteRequest) body()  {}
+func (PreVoteResponse) body() {}
+func (VoteRequest) body()     {}
+func (VoteResponse) body()    {}
+func (AppendRequest) body()   {}
+func (AppendResponse) body()  {}
+func (Forward) body()         {}
+func (ForwardRefused) body()  {}
+func (ReadRequest) body()     {}
+func (ReadResponse) body()    {}
+func (Join) body()            {}
+func (JoinAnswer) body()      {}
