@@ -102,3 +102,22 @@ func (c *Configuration) without(id NodeID) *Configuration {
 	}
 	return &Configuration{Members: members}
 }
+
+// ChangeKind says what a Change does.
+type ChangeKind uint8
+
+// The kinds of membership change. Each alters one member, so that old and new
+// majorities always overlap (thesis §4.1).
+const (
+	AddLearner ChangeKind = 1
+	Promote    ChangeKind = 2 // learner to voter
+	Demote     ChangeKind = 3 // voter to learner
+	Remove     ChangeKind = 4
+)
+
+// Change is a wish to alter the membership by one member.
+type Change struct {
+	Kind ChangeKind
+	ID   NodeID
+	Name string // AddLearner only
+}

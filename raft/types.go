@@ -1,7 +1,6 @@
 package raft
 
 import (
-	"crypto/rand"
 	"encoding/base32"
 	"fmt"
 	"strings"
@@ -25,14 +24,13 @@ const NodeIDLen = 16
 
 var idEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// NewNodeID makes a random NodeID from the operating system's random source.
-func NewNodeID() NodeID {
-	var b [10]byte
-	rand.Read(b[:]) // never fails: crypto/rand aborts the program instead
+// NodeIDFrom makes a NodeID of random bytes, which the caller takes from a
+// cryptographic source.
+func NodeIDFrom(b [10]byte) NodeID {
 	return NodeID(strings.ToLower(idEncoding.EncodeToString(b[:])))
 }
 
-// Valid reports whether id has the form that NewNodeID makes. IDs arrive from
+// Valid reports whether id has the form that NodeIDFrom makes. IDs arrive from
 // the network and from announcements, so every decoder asks.
 func (id NodeID) Valid() bool {
 	if len(id) != NodeIDLen {
@@ -50,10 +48,10 @@ func (id NodeID) Valid() bool {
 // carries it; the zero value means "belongs to no cluster yet".
 type ClusterID [16]byte
 
-// NewClusterID makes a random (version 4, RFC 9562 §5.4) UUID.
-func NewClusterID() ClusterID {
-	var c ClusterID
-	rand.Read(c[:])
+// ClusterIDFrom makes a version 4 UUID (RFC 9562 §5.4) of random bytes, which
+// the caller takes from a cryptographic source.
+func ClusterIDFrom(b [16]byte) ClusterID {
+	c := ClusterID(b)
 	c[6] = c[6]&0x0f | 0x40
 	c[8] = c[8]&0x3f | 0x80
 	return c

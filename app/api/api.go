@@ -1,0 +1,197 @@
+// Package api holds the JSON that crosses the socket, shared by the server of
+// it (package app) and its clients (package app/client). Standard library
+// only. Fields may be added; the meaning of one never changes.
+package api
+
+import "encoding/json"
+
+// Error is the body of every answer that is not a success.
+type Error struct {
+	Error ErrorDetail `json:"error"`
+}
+
+// ErrorDetail says what went wrong, for programs (Code) and for people
+// (Message, which also says what to do).
+type ErrorDetail struct {
+	Code         string `json:"code"`
+	Message      string `json:"message"`
+	RetryAfterMS int    `json:"retry_after_ms,omitempty"`
+	// ResumeFrom, with code "compacted", is the first index still to be had.
+	ResumeFrom uint64 `json:"resume_from,omitempty"`
+}
+
+// The codes of errors, each with its HTTP status.
+const (
+	CodeBadRequest     = "bad_request"       // 400
+	CodeNotFound       = "not_found"         // 404
+	CodeCompareFailed  = "compare_failed"    // 409
+	CodeConflict       = "conflict"          // 409: does not fit the present state (already founded, pending change)
+	CodeCompacted      = "compacted"         // 410
+	CodeTooLarge       = "too_large"         // 413
+	CodeTooMany        = "too_many_requests" // 429
+	CodeInternal       = "internal"          // 500
+	CodeUnsupported    = "unsupported"       // 501
+	CodeNoLeader       = "no_leader"         // 503: surely not applied
+	CodeNotFounded     = "not_founded"       // 503: surely not applied
+	CodeStopping       = "stopping"          // 503: surely not applied
+	CodeOutcomeUnknown = "outcome_unknown"   // 504
+	CodeLogFull        = "log_full"          // 507: surely not applied
+)
+
+// Applied answers a proposal that is committed and applied.
+type Applied struct {
+	Index  uint64          `json:"index"`
+	Term   uint64          `json:"term"`
+	Result json.RawMessage `json:"result,omitempty"`
+}
+
+// Bytes are in JSON as "value" when they are UTF-8, and as "value_base64" when
+// not. Embedded where bytes appear.
+type Bytes struct {
+	Value       *string `json:"value,omitempty"`
+	ValueBase64 *string `json:"value_base64,omitempty"`
+}
+
+// KeyValue is one key of a list. Index is where it last changed.
+type KeyValue struct {
+	Key string `json:"key"`
+	Bytes
+	Index uint64 `json:"index"`
+	// ExpiresInMS is how long the key has left at least, where it has a TTL.
+	ExpiresInMS int64 `json:"expires_in_ms,omitempty"`
+}
+
+// List answers GET /v1/kv?prefix=P.
+type List struct {
+	Applied uint64     `json:"applied"` // the state's index when the list was made
+	Items   []KeyValue `json:"items"`
+}
+
+// Event is one line of GET /v1/watch: a committed command or change.
+type Event struct {
+	Index uint64 `json:"index"`
+	Term  uint64 `json:"term"`
+	Kind  string `json:"kind"` // command, put, delete, expire
+	Key   string `json:"key,omitempty"`
+	Bytes
+	// Error ends a stream that cannot go on; resume from the index it names.
+	Error *ErrorDetail `json:"error,omitempty"`
+}
+
+// Compare is a condition of a transaction: the index at which a key last
+// changed (0: absent).
+type Compare struct {
+	Key   string `json:"key"`
+	Index uint64 `json:"index"`
+}
+
+// Operation is one step of a transaction: "put" or "delete".
+type Operation struct {
+	Op  string `json:"op"`
+	Key string `json:"key"`
+	Bytes
+}
+
+// Txn is the body of POST /v1/txn: if every compare holds, Then, else Else.
+type Txn struct {
+	Compare []Compare   `json:"compare"`
+	Then    []Operation `json:"then"`
+	Else    []Operation `json:"else"`
+}
+
+// TxnResult answers a transaction.
+type TxnResult struct {
+	Index     uint64 `json:"index"`
+	Term      uint64 `json:"term"`
+	Succeeded bool   `json:"succeeded"` // whether the compares held
+}
+
+// Status is what GET /v1/status answers and `edgeraft status` shows.
+type Status struct {
+	Healthy  bool      `json:"healthy"`
+	Warnings []Warning `json:"warnings"` // most urgent first
+	Version  string    `json:"version"`
+	UptimeMS int64     `json:"uptime_ms"`
+	Node     Node      `json:"node"`
+	Cluster  Cluster   `json:"cluster"`
+	Members  []Member  `json:"members"`
+	Traffic  Traffic   `json:"traffic"`
+	Storage  Storage   `json:"storage"`
+}
+
+// Warning is something that is wrong, and what to do about it.
+type Warning struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Next    string `json:"next,omitempty"` // the command to type next
+}
+
+// Node is the device that answers.
+type Node struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	State   string `json:"state"` // waiting_for_key, waiting_for_cluster, member, removed, stopping
+	Role    string `json:"role"`  // follower, precandidate, candidate, leader
+	Term    uint64 `json:"term"`
+	Commit  uint64 `json:"commit"`
+	Applied uint64 `json:"applied"`
+	Last    uint64 `json:"last"`   // last index of its log
+	Stable  uint64 `json:"stable"` // last index on its stable storage
+	PID     int    `json:"pid"`
+}
+
+// Cluster is what this device knows of its cluster.
+type Cluster struct {
+	Name   string `json:"name"`
+	ID     string `json:"id,omitempty"` // UUID; absent before there is one
+	Leader string `json:"leader,omitempty"`
+	// LeaderName is the leader's label.
+	LeaderName string `json:"leader_name,omitempty"`
+}
+
+// Member is one member as this device sees it.
+type Member struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Role      string `json:"role"` // voter, learner
+	Leader    bool   `json:"leader"`
+	Self      bool   `json:"self"`
+	Address   string `json:"address,omitempty"`
+	Transport string `json:"transport,omitempty"`
+	// LastContactMS is how long ago it was last heard; absent when never.
+	LastContactMS *int64 `json:"last_contact_ms,omitempty"`
+	// Lag is how many entries its stable log is behind; known to the leader only.
+	Lag *uint64 `json:"lag,omitempty"`
+}
+
+// Traffic counts what the transports did since the start.
+type Traffic struct {
+	SentPackets     uint64            `json:"sent_packets"`
+	SentBytes       uint64            `json:"sent_bytes"`
+	ReceivedPackets uint64            `json:"received_packets"`
+	ReceivedBytes   uint64            `json:"received_bytes"`
+	Dropped         map[string]uint64 `json:"dropped"` // by reason
+}
+
+// Storage counts what the log did since the start.
+type Storage struct {
+	Saves    uint64 `json:"saves"`
+	LogBytes uint64 `json:"log_bytes"` // of entries, in memory
+	Error    string `json:"error,omitempty"`
+}
+
+// Members answers GET /v1/members.
+type Members struct {
+	Members []Member `json:"members"`
+}
+
+// Setup answers POST /v1/init and POST /v1/join.
+type Setup struct {
+	ClusterID string `json:"cluster_id,omitempty"`
+	Key       string `json:"key,omitempty"` // init only: the text to give to the next device
+}
+
+// JoinRequest is the body of POST /v1/join.
+type JoinRequest struct {
+	Key string `json:"key"`
+}

@@ -1,0 +1,37 @@
+package app
+
+import (
+	"context"
+
+	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// Applied is what became of a committed command.
+type Applied struct {
+	Index  raft.Index
+	Term   raft.Term
+	Result []byte // what the App's Apply returned
+}
+
+// Node is the agent as the socket sees it. All methods may be called at any
+// time from any goroutine. Errors are those of package raft, wrapped with what
+// was being done, or a context's error where the caller gave up first.
+type Node interface {
+	// Propose commits one command and returns what the App made of it. After
+	// ErrOutcomeUnknown it may still take effect; after any other error it
+	// surely did not and will not.
+	Propose(ctx context.Context, command []byte) (Applied, error)
+	// Barrier returns once this device's state holds everything that was
+	// acknowledged anywhere before the call (thesis §6.4, ReadIndex).
+	Barrier(ctx context.Context) error
+	// Status tells all about the device and its cluster. It also answers
+	// while there is no key, no cluster and no leader.
+	Status(ctx context.Context) (api.Status, error)
+	// ChangeMember adds, promotes, demotes or removes a member.
+	ChangeMember(ctx context.Context, change raft.Change) error
+	// Init founds a new cluster on this device.
+	Init(ctx context.Context) (api.Setup, error)
+	// Join takes the key, so that this device joins its cluster.
+	Join(ctx context.Context, key string) (api.Setup, error)
+}
