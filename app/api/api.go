@@ -36,6 +36,7 @@ const (
 	CodeStopping       = "stopping"          // 503: surely not applied
 	CodeOutcomeUnknown = "outcome_unknown"   // 504
 	CodeLogFull        = "log_full"          // 507: surely not applied
+	CodeStateFull      = "state_full"        // 507: the key/value state is at its limit; surely not applied
 )
 
 // Applied answers a proposal that is committed and applied.
@@ -65,6 +66,8 @@ type KeyValue struct {
 type List struct {
 	Applied uint64     `json:"applied"` // the state's index when the list was made
 	Items   []KeyValue `json:"items"`
+	// Next, when not empty, says that there is more: ask again with after=Next.
+	Next string `json:"next,omitempty"`
 }
 
 // Event is one line of GET /v1/watch: a committed command or change.
@@ -74,6 +77,9 @@ type Event struct {
 	Kind  string `json:"kind"` // command, put, delete, expire
 	Key   string `json:"key,omitempty"`
 	Bytes
+	// More says that another event of the same index follows on this stream,
+	// so that a reader knows when it has seen the whole of an index.
+	More bool `json:"more,omitempty"`
 	// Error ends a stream that cannot go on; resume from the index it names.
 	Error *ErrorDetail `json:"error,omitempty"`
 }
@@ -194,4 +200,21 @@ type Setup struct {
 // JoinRequest is the body of POST /v1/join.
 type JoinRequest struct {
 	Key string `json:"key"`
+}
+
+// MemberRequest is the body of POST /v1/members: the device to admit as a
+// learner. Name is a label and may be left out.
+type MemberRequest struct {
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+}
+
+// MemberChanged answers every change of a member, once it is committed.
+type MemberChanged struct {
+	ID string `json:"id"`
+}
+
+// Health answers GET /healthz and GET /readyz when all is well.
+type Health struct {
+	Status string `json:"status"` // ok
 }
