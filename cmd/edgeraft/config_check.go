@@ -1,0 +1,210 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// Limits of what a configuration may hold.
+const (
+	maxClusterName = 32  // bytes; it is part of an mDNS name
+	maxSocketPath  = 107 // bytes: sun_path of unix(7) less its final NUL
+	maxPeers       = raft.MaxMembers
+	maxInterfaces  = 16
+	maxIfName      = 15 // bytes: IFNAMSIZ less its final NUL
+	maxHostName    = 253
+	maxVoters      = 9
+
+	minHeartbeat = 20 * time.Millisecond
+	maxHeartbeat = time.Minute
+	maxElection  = 10 * time.Minute
+
+	maxCommandBytes  = 1 << 20 // the contract's upper limit
+	minLogBytes      = 1 << 20
+	maxLogBytes      = 1 << 30
+	maxHistoryBytes  = 1 << 28
+	maxHistoryEvents = 1 << 20
+)
+
+func checkName(c *Config) error {
+	if n := len(c.Name); n == 0 || n > raft.MaxNameLen {
+		return fmt.Errorf("has %d bytes; give it 1 to %d", n, raft.MaxNameLen)
+	}
+	if !utf8.ValidString(c.Name) || strings.ContainsFunc(c.Name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return fmt.Errorf("%q has characters that can't be shown; use letters, digits and dashes", c.Name)
+	}
+	return nil
+}
+
+func checkCluster(c *Config) error {
+	bad := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }
+	if n := len(c.Cluster); n == 0 || n > maxClusterName || strings.ContainsFunc(c.Cluster, bad) {
+		return fmt.Errorf("%q does not fit; use 1 to %d of a-z, 0-9 and -", c.Cluster, maxClusterName)
+	}
+	return nil
+}
+
+func checkDataDir(c *Config) error { return checkPath(c.DataDir) }
+func checkKeyFile(c *Config) error { return checkPath(c.KeyFile) }
+
+func checkSocket(c *Config) error {
+	if n := len(c.Socket); n > maxSocketPath {
+		return fmt.Errorf("the path has %d bytes, but a Unix socket's may have %d; choose a shorter one", n, maxSocketPath)
+	}
+	return checkPath(c.Socket)
+}
+
+// checkPath refuses what can't be a path. It does not look at the disk: that
+// is for whoever opens it.
+func checkPath(path string) error {
+	switch {
+	case path == "":
+		return fmt.Errorf("is empty, and there is no home directory to derive it from; set it, or HOME")
+	case strings.ContainsRune(path, 0):
+		return fmt.Errorf("%q holds a NUL, which no path can", path)
+	}
+	return nil
+}
+
+func checkTransports(c *Config) error {
+	for _, t := range c.Transports {
+		switch t {
+		case transportUDP:
+		case "mqtt":
+			return fmt.Errorf(`"mqtt" is not supported by this version; use ["udp"]`)
+		default:
+			return fmt.Errorf(`%q is not a transport; use ["udp"]`, t)
+		}
+	}
+	if len(c.Transports) != 1 {
+		return fmt.Errorf(`names %d transports; use ["udp"]`, len(c.Transports))
+	}
+	return nil
+}
+
+func checkListen(c *Config) error {
+	host, _, err := splitPort(c.UDP.Listen, 0)
+	if err != nil {
+		return err
+	}
+	if host == "" {
+		return nil
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		return fmt.Errorf(`%q is not an IP address; use one of this device, or none as in ":7521"`, host)
+	}
+	return nil
+}
+
+func checkInterfaces(c *Config) error {
+	if n := len(c.UDP.Interfaces); n > maxInterfaces {
+		return fmt.Errorf("names %d interfaces; %d at most", n, maxInterfaces)
+	}
+	bad := func(r rune) bool { return r <= ' ' || r > '~' || r == '/' }
+	for _, name := range c.UDP.Interfaces {
+		if name == "" || len(name) > maxIfName || strings.ContainsFunc(name, bad) {
+			return fmt.Errorf("%q can't be an interface; `ip link` shows their names", name)
+		}
+	}
+	return nil
+}
+
+func checkPeers(c *Config) error {
+	if n := len(c.Peers); n > maxPeers {
+		return fmt.Errorf("names %d devices; %d at most", n, maxPeers)
+	}
+	bad := func(r rune) bool { return r <= ' ' || r > '~' }
+	for _, peer := range c.Peers {
+		host, _, err := splitPort(peer, 1)
+		if err != nil {
+			return err
+		}
+		if host == "" || len(host) > maxHostName || strings.ContainsFunc(host, bad) {
+			return fmt.Errorf(`%q names no host; use host:port, as in "10.0.0.7:7521"`, peer)
+		}
+	}
+	return nil
+}
+
+// splitPort splits host:port and wants a number of at least minPort as port.
+func splitPort(address string, minPort int) (string, int, error) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, fmt.Errorf(`%q is not host:port; use the form "10.0.0.7:7521" or "[fe80::1]:7521"`, address)
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil || port < minPort || port > 65535 {
+		return "", 0, fmt.Errorf("%q has port %q; use %d to 65535", address, text, minPort)
+	}
+	return host, port, nil
+}
+
+func checkMaxVoters(c *Config) error {
+	if n := c.MaxVoters; n < 1 || n > maxVoters || n%2 == 0 {
+		return fmt.Errorf("is %d; use an odd number from 1 to %d (an even number survives no more failures)", n, maxVoters)
+	}
+	return nil
+}
+
+func checkHeartbeat(c *Config) error {
+	if d := c.Timing.Heartbeat; d < minHeartbeat || d > maxHeartbeat {
+		return fmt.Errorf("is %v; use %v to %v", d, minHeartbeat, maxHeartbeat)
+	}
+	return nil
+}
+
+func checkElection(c *Config) error {
+	least := 2 * c.Timing.Heartbeat
+	if d := c.Timing.Election; d < least {
+		return fmt.Errorf("is %v, so one lost heartbeat could start an election; use at least %v, twice timing.heartbeat", d, least)
+	} else if d > maxElection {
+		return fmt.Errorf("is %v; use %v at most", d, maxElection)
+	}
+	return nil
+}
+
+func checkCommandBytes(c *Config) error { return inRange(c.Limits.CommandBytes, 1, maxCommandBytes) }
+
+func checkLogBytes(c *Config) error {
+	if err := inRange(c.Limits.LogBytes, minLogBytes, maxLogBytes); err != nil {
+		return err
+	}
+	if least := 4 * c.Limits.CommandBytes; c.Limits.LogBytes < least {
+		return fmt.Errorf("is %d, too little for commands of limits.command_bytes; use at least %d", c.Limits.LogBytes, least)
+	}
+	return nil
+}
+
+func checkHistoryBytes(c *Config) error {
+	return inRange(c.Limits.WatchHistoryBytes, c.Limits.CommandBytes, maxHistoryBytes)
+}
+
+func checkHistoryEvents(c *Config) error {
+	return inRange(c.Limits.WatchHistoryEvents, 1, maxHistoryEvents)
+}
+
+func inRange(n, least, most int) error {
+	if n < least || n > most {
+		return fmt.Errorf("is %d; use %d to %d", n, least, most)
+	}
+	return nil
+}
+
+// oneOf makes the check of a setting that has a few possible values.
+func oneOf(value func(*Config) string, allowed ...string) func(*Config) error {
+	return func(c *Config) error {
+		if v := value(c); !slices.Contains(allowed, v) {
+			return fmt.Errorf("%q is not possible; use one of %s", v, strings.Join(allowed, ", "))
+		}
+		return nil
+	}
+}

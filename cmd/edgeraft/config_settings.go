@@ -1,0 +1,115 @@
+package main
+
+import "strings"
+
+// setting is one thing that can be configured. The table settings drives the
+// configuration file, the environment, the flags, the help and the checks, so
+// that a setting is added in exactly one place (and its default in
+// defaultConfig).
+type setting struct {
+	key   string // as in the configuration file: "udp.listen"
+	help  string // one line
+	field func(*Config) any
+	check func(*Config) error
+}
+
+// settings is every setting of this version. The field functions return
+// *string, *int, *time.Duration or *[]string.
+var settings = []setting{
+	{"name", "the device's label", func(c *Config) any { return &c.Name }, checkName},
+	{"cluster", "the cluster to belong to", func(c *Config) any { return &c.Cluster }, checkCluster},
+	{"data_dir", "directory of the database", func(c *Config) any { return &c.DataDir }, checkDataDir},
+	{"socket", "path of the agent's Unix socket", func(c *Config) any { return &c.Socket }, checkSocket},
+	{"key_file", "file that holds the cluster key", func(c *Config) any { return &c.KeyFile }, checkKeyFile},
+	{"transports", "how members talk to each other: udp", func(c *Config) any { return &c.Transports }, checkTransports},
+	{"udp.listen", "address:port for UDP", func(c *Config) any { return &c.UDP.Listen }, checkListen},
+	{"udp.interfaces", "network interfaces to discover on (none: all that fit)", func(c *Config) any { return &c.UDP.Interfaces }, checkInterfaces},
+	{"peers", "host:port of devices to try besides those discovered", func(c *Config) any { return &c.Peers }, checkPeers},
+	{"discovery", "mdns or off", func(c *Config) any { return &c.Discovery }, oneOf(func(c *Config) string { return c.Discovery }, discoveryMDNS, discoveryOff)},
+	{"join", "auto or manual", func(c *Config) any { return &c.Join }, oneOf(func(c *Config) string { return c.Join }, joinAuto, joinManual)},
+	{"max_voters", "most voters of the cluster, odd", func(c *Config) any { return &c.MaxVoters }, checkMaxVoters},
+	{"timing.heartbeat", "time between a leader's heartbeats", func(c *Config) any { return &c.Timing.Heartbeat }, checkHeartbeat},
+	{"timing.election", "silence after which a follower wants an election", func(c *Config) any { return &c.Timing.Election }, checkElection},
+	{"limits.command_bytes", "largest command or value", func(c *Config) any { return &c.Limits.CommandBytes }, checkCommandBytes},
+	{"limits.log_bytes", "most bytes of log in memory", func(c *Config) any { return &c.Limits.LogBytes }, checkLogBytes},
+	{"limits.watch_history_bytes", "most bytes of past events kept for watchers", func(c *Config) any { return &c.Limits.WatchHistoryBytes }, checkHistoryBytes},
+	{"limits.watch_history_events", "most past events kept for watchers", func(c *Config) any { return &c.Limits.WatchHistoryEvents }, checkHistoryEvents},
+	{"log.level", "debug, info, warn or error", func(c *Config) any { return &c.Log.Level }, oneOf(func(c *Config) string { return c.Log.Level }, "debug", "info", "warn", "error")},
+}
+
+// laterSettings are names that the product reserves. This version refuses them
+// by name, because to accept one silently would promise what it does. A name
+// that ends in a dot stands for all below it.
+var laterSettings = []string{"bootstrap_expect", "dead_after", "mqtt.", "flash.", "metrics.listen"}
+
+// findSetting returns the setting of a key.
+func findSetting(key string) (setting, bool) {
+	for _, s := range settings {
+		if s.key == key {
+			return s, true
+		}
+	}
+	return setting{}, false
+}
+
+// isLater reports whether key is one of laterSettings.
+func isLater(key string) bool {
+	for _, name := range laterSettings {
+		group, isGroup := strings.CutSuffix(name, ".")
+		if key == group || isGroup && strings.HasPrefix(key, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// envName is the environment variable of a setting: EDGERAFT_UDP_LISTEN.
+func (s setting) envName() string { return envPrefix + strings.ToUpper(keyWords.Replace(s.key)) }
+
+// flagName is the flag of a setting, without dashes: udp-listen.
+func (s setting) flagName() string {
+	return strings.ReplaceAll(keyWords.Replace(s.key), "_", "-")
+}
+
+// keyWords turns the key of a file into words joined by underscores.
+var keyWords = strings.NewReplacer(".", "_")
+
+// nearest returns the candidate that differs least from the name, or "" when
+// all differ by more than a third of it: too far to be a slip of the finger.
+func nearest(name string, candidates []string) string {
+	best, bestDistance := "", len(name)/3+1
+	for _, c := range candidates {
+		if d := editDistance(name, c); d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// maxCompared bounds the work of editDistance: no known name is longer.
+const maxCompared = 64
+
+// editDistance is the Levenshtein distance in bytes; names longer than
+// maxCompared differ entirely.
+func editDistance(a, b string) int {
+	if len(a) > maxCompared || len(b) > maxCompared {
+		return max(len(a), len(b))
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			next := min(row[j]+1, row[j+1]+1, diagonal+cost)
+			diagonal, row[j+1] = row[j+1], next
+		}
+	}
+	return row[len(b)]
+}
