@@ -121,3 +121,47 @@ type Change struct {
 	ID   NodeID
 	Name string // AddLearner only
 }
+
+// confAt is a configuration and the entry that brought it.
+type confAt struct {
+	index Index
+	conf  *Configuration
+}
+
+// confHistory holds the last committed configuration and those after it, so
+// that a truncated change can be rolled back. The newest is in force. With one
+// change at a time it holds few.
+type confHistory []confAt
+
+var noMembers = &Configuration{}
+
+// current is the configuration in force; without any, one without members.
+func (h confHistory) current() *Configuration {
+	if len(h) == 0 {
+		return noMembers
+	}
+	return h[len(h)-1].conf
+}
+
+// index is where the configuration in force stands in the log, 0 for none.
+func (h confHistory) index() Index {
+	if len(h) == 0 {
+		return 0
+	}
+	return h[len(h)-1].index
+}
+
+func (h *confHistory) push(i Index, c *Configuration) { *h = append(*h, confAt{i, c}) }
+
+func (h *confHistory) truncate(i Index) {
+	for len(*h) > 0 && (*h)[len(*h)-1].index >= i {
+		*h = (*h)[:len(*h)-1]
+	}
+}
+
+// commit forgets what lies before the newest configuration up to i.
+func (h *confHistory) commit(i Index) {
+	for len(*h) > 1 && (*h)[1].index <= i {
+		*h = (*h)[1:]
+	}
+}

@@ -1,0 +1,106 @@
+package raft
+
+import "fmt"
+
+// receiveAppend handles AppendEntries of the present term (§3.5). It is correct
+// for late, repeated and reordered requests: entries are only ever dropped
+// where one of a different term is put in their place, and nothing below the
+// commit index is touched.
+func (c *Core) receiveAppend(m Message, b AppendRequest) error {
+	if err := c.checkAppend(m, b); err != nil {
+		return err
+	}
+	if c.role != Follower || c.leader != m.From {
+		c.become(Follower, c.hard.Term, m.From)
+	}
+	c.elapsed = 0
+	newRound := b.Read > c.reads.round
+	c.reads.round = max(c.reads.round, b.Read)
+
+	if b.PrevIndex > c.commit && !c.log.matches(b.PrevIndex, b.PrevTerm) {
+		c.send(m.From, c.rejectAppend(b))
+		return nil
+	}
+	grew := c.takeEntries(b)
+	c.commitTo(min(b.Commit, c.verified))
+	// What grew is answered when it is durable; a heartbeat, a repetition and
+	// a question about reads are answered now, with what is durable now.
+	if !grew || newRound {
+		c.send(m.From, c.appendAnswer())
+	}
+	return nil
+}
+
+// checkAppend refuses what no correct leader would send, before anything is
+// changed by it.
+func (c *Core) checkAppend(m Message, b AppendRequest) error {
+	unexpected := func(what string) error {
+		return fmt.Errorf("append request from %s: %s: %w", m.From, what, ErrUnexpected)
+	}
+	if c.role == Leader || c.leader != "" && c.leader != m.From {
+		return unexpected("a second leader in one term")
+	}
+	prevTerm := b.PrevTerm
+	for i, e := range b.Entries {
+		if e.Index != b.PrevIndex+1+Index(i) || e.Term < prevTerm || e.Term > m.Term {
+			return unexpected("entries out of order")
+		}
+		if e.Kind == EntryConfig && e.Config == nil {
+			return unexpected("a configuration without members")
+		}
+		if e.Index <= c.commit && c.log.term(e.Index) != e.Term {
+			return unexpected("it contradicts a committed entry")
+		}
+		prevTerm = e.Term
+	}
+	return nil
+}
+
+// takeEntries appends what is new and reports whether the log changed. The
+// request is known to fit the log at PrevIndex.
+func (c *Core) takeEntries(b AppendRequest) bool {
+	es := b.Entries
+	for len(es) > 0 && (es[0].Index <= c.commit || c.log.matches(es[0].Index, es[0].Term)) {
+		es = es[1:]
+	}
+	verified := b.PrevIndex + Index(len(b.Entries))
+	if len(es) > 0 && c.log.unsaved > c.cfg.MaxUnsavedBytes {
+		// The disk is far behind: take no more until it has caught up. The
+		// leader will send it again.
+		verified = es[0].Index - 1
+		es = nil
+	}
+	c.verified = max(c.verified, verified)
+	if len(es) == 0 {
+		return false
+	}
+	if es[0].Index <= c.log.last() {
+		c.truncateLog(es[0].Index)
+	}
+	c.appendLog(es...)
+	return true
+}
+
+// appendAnswer promises what is durable and agrees with the leader, no more.
+func (c *Core) appendAnswer() AppendResponse {
+	return AppendResponse{Match: min(c.verified, c.log.stable), Read: c.reads.round}
+}
+
+// rejectAppend points the leader to where the logs may agree: behind the end
+// of ours, or at the first entry of the term that conflicts (§3.5).
+func (c *Core) rejectAppend(b AppendRequest) AppendResponse {
+	r := AppendResponse{
+		Match: min(c.verified, c.log.stable), Read: c.reads.round,
+		Rejected: true, Prev: b.PrevIndex,
+	}
+	if b.PrevIndex > c.log.last() {
+		r.ConflictIndex = c.log.last() + 1
+		return r
+	}
+	r.ConflictTerm = c.log.term(b.PrevIndex)
+	r.ConflictIndex = b.PrevIndex
+	for r.ConflictIndex > c.commit+1 && c.log.term(r.ConflictIndex-1) == r.ConflictTerm {
+		r.ConflictIndex--
+	}
+	return r
+}

@@ -1,0 +1,238 @@
+package raft
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Config is what a Core needs to know. Zero limits get the defaults below.
+type Config struct {
+	ID NodeID
+	// ElectionTicks is the least time without word from a leader after which a
+	// follower campaigns; each wait is random in [ElectionTicks, 2×).
+	ElectionTicks int
+	// HeartbeatTicks is how often a leader speaks; well below ElectionTicks.
+	HeartbeatTicks int
+	// StallTicks is how long a leader with work in flight may go without
+	// committing anything before it steps down: its heartbeats would otherwise
+	// keep a useless leader alive for ever.
+	StallTicks int
+	// Random returns a number in [0, n). It is the only source of chance.
+	Random func(n int) int
+	// Boot counts the starts of this device; it only grows (see Forward).
+	Boot uint64
+	// ProposalBase is added to the count of this device's proposals to make
+	// their IDs. It should be a hash of ID and Boot, so that no two devices
+	// and no two boots use the same IDs.
+	ProposalBase uint64
+
+	MaxCommandBytes  int // of one proposal
+	MaxProposals     int // this device's, not yet committed
+	MaxAppendBytes   int // entries in one AppendRequest
+	MaxInflight      int // AppendRequests with entries a follower has not answered
+	MaxUnsavedBytes  int // entries handed to storage and not yet durable
+	MaxPendingBytes  int // entries appended by a leader and not yet committed
+	MaxLogBytes      int // entries in memory
+	MaxApplyBytes    int // entries in one Ready
+	MaxPendingReads  int // reads a leader confirms for others at a time
+	MaxForwardWindow int // proposals a device may have on their way to the leader
+}
+
+// The defaults for the limits in Config.
+const (
+	DefaultMaxCommandBytes  = 64 << 10
+	DefaultMaxProposals     = 1024
+	DefaultMaxAppendBytes   = 16 << 10
+	DefaultMaxInflight      = 16
+	DefaultMaxUnsavedBytes  = 4 << 20
+	DefaultMaxPendingBytes  = 4 << 20
+	DefaultMaxLogBytes      = 64 << 20
+	DefaultMaxApplyBytes    = 256 << 10
+	DefaultMaxPendingReads  = 256
+	DefaultMaxForwardWindow = 4096
+)
+
+func orDefault(v *int, d int) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+func (cfg *Config) complete() error {
+	switch {
+	case !cfg.ID.Valid():
+		return fmt.Errorf("raft: %q is no node ID", cfg.ID)
+	case cfg.HeartbeatTicks < 1 || cfg.ElectionTicks < 2*cfg.HeartbeatTicks:
+		return errors.New("raft: the election timeout must be at least twice the heartbeat interval, which must be at least one tick")
+	case cfg.Random == nil:
+		return errors.New("raft: a source of chance is needed")
+	}
+	orDefault(&cfg.StallTicks, 6*cfg.ElectionTicks)
+	orDefault(&cfg.MaxCommandBytes, DefaultMaxCommandBytes)
+	orDefault(&cfg.MaxProposals, DefaultMaxProposals)
+	orDefault(&cfg.MaxAppendBytes, DefaultMaxAppendBytes)
+	orDefault(&cfg.MaxInflight, DefaultMaxInflight)
+	orDefault(&cfg.MaxUnsavedBytes, DefaultMaxUnsavedBytes)
+	orDefault(&cfg.MaxPendingBytes, DefaultMaxPendingBytes)
+	orDefault(&cfg.MaxLogBytes, DefaultMaxLogBytes)
+	orDefault(&cfg.MaxApplyBytes, DefaultMaxApplyBytes)
+	orDefault(&cfg.MaxPendingReads, DefaultMaxPendingReads)
+	orDefault(&cfg.MaxForwardWindow, DefaultMaxForwardWindow)
+	return nil
+}
+
+// Core is one device's Raft state. It is not safe for concurrent use.
+type Core struct {
+	cfg  Config
+	hard HardState
+	log  memLog
+	// confs is derived from the log: its newest configuration is in force.
+	confs confHistory
+
+	role   Role
+	leader NodeID // of this term, "" while unknown
+
+	commit  Index
+	applied Index // last entry handed out to be applied
+	// verified is the last entry known to agree with the leader of this term.
+	verified Index
+
+	elapsed int             // ticks since the leader was heard, or the campaign began
+	timeout int             // ticks after which to campaign
+	votes   map[NodeID]bool // answers to a campaign
+	lead    leaderState     // a leader's only
+
+	store     storage
+	proposals proposals
+	reads     localReads
+	out       []Message
+}
+
+// New makes a Core from what was on stable storage. It starts as a follower
+// that applies its log from the beginning.
+func New(cfg Config, from Stored) (*Core, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	c := &Core{cfg: cfg, hard: from.State}
+	for i, e := range from.Entries {
+		if e.Index != Index(i+1) || e.Term < c.log.lastTerm() || e.Term > from.State.Term {
+			return nil, fmt.Errorf("raft: stored entry %d (term %d) does not follow entry %d (term %d) in term %d",
+				e.Index, e.Term, i, c.log.lastTerm(), from.State.Term)
+		}
+		c.log.append(e)
+		if e.Kind == EntryConfig {
+			c.confs.push(e.Index, e.Config)
+		}
+	}
+	c.log.handed = c.log.last()
+	c.log.markStable(c.log.last())
+	// The stored commit index is a lower bound, and was written after the
+	// entries it covers; beyond the end it cannot be true.
+	c.commit = min(from.State.Commit, c.log.last())
+	c.confs.commit(c.commit)
+	c.store.savedTerm, c.store.savedVote = from.State.Term, from.State.Vote
+	c.proposals.init(cfg)
+	c.become(Follower, c.hard.Term, "")
+	if c.loneVoter() {
+		c.elapsed = c.timeout // nobody else to wait for
+	}
+	return c, nil
+}
+
+func (c *Core) conf() *Configuration { return c.confs.current() }
+
+func (c *Core) loneVoter() bool {
+	return c.conf().Voters() == 1 && c.conf().IsVoter(c.cfg.ID)
+}
+
+// Found makes a blank device the first member of a new cluster. It is
+// ErrAlreadyFounded on any other.
+func (c *Core) Found(cluster ClusterID, name string) error {
+	if !c.hard.Cluster.IsZero() || c.hard.Term != 0 || c.log.last() != 0 {
+		return fmt.Errorf("found a cluster: %w", ErrAlreadyFounded)
+	}
+	c.hard.Cluster = cluster
+	c.become(Follower, 1, "")
+	conf := noMembers.with(Member{ID: c.cfg.ID, Name: name, Role: Voter})
+	c.appendLog(Entry{Index: 1, Term: 1, Kind: EntryConfig, Config: conf})
+	c.elapsed = c.timeout
+	return nil
+}
+
+// Ready is everything a Core wants done. The order of its parts does not
+// matter: what must wait for the Save is withheld until Core.Saved.
+type Ready struct {
+	Save      *Save      // make durable, then call Saved; nil when there is nothing
+	Messages  []Message  // send now
+	Committed []Entry    // apply, in this order
+	Reads     []ReadDone // reads that may be served
+	Failed    []Failed   // proposals that surely have no effect
+}
+
+// ReadDone says that reads up to number Seq may be served by a state that has
+// applied Index.
+type ReadDone struct {
+	Seq   uint64
+	Index Index
+}
+
+// Failed is a proposal that will not be committed, and why.
+type Failed struct {
+	ID  ProposalID
+	Err error
+}
+
+// Empty reports whether there is nothing to do.
+func (r *Ready) Empty() bool {
+	return r.Save == nil && len(r.Messages) == 0 && len(r.Committed) == 0 && len(r.Reads) == 0 && len(r.Failed) == 0
+}
+
+// Ready returns what is to be done since the last call. Call it after any
+// input, until it is Empty.
+func (c *Core) Ready() Ready {
+	c.routeProposals()
+	if c.role == Leader {
+		c.confirmReads()
+		c.replicateAll()
+	}
+	rd := Ready{Save: c.takeSave(), Committed: c.takeCommitted()}
+	rd.Messages, c.out = c.out, nil
+	rd.Reads, c.reads.done = c.reads.done, nil
+	rd.Failed, c.proposals.failed = c.proposals.failed, nil
+	return rd
+}
+
+// takeCommitted returns the next committed entries. They may be applied before
+// they are durable here: a majority has them.
+func (c *Core) takeCommitted() []Entry {
+	es := c.log.slice(c.applied+1, c.commit, c.cfg.MaxApplyBytes)
+	for _, e := range es {
+		c.applied = e.Index
+		c.proposals.committed(e)
+	}
+	return es
+}
+
+// Tick advances time by one tick.
+func (c *Core) Tick() {
+	c.elapsed++
+	c.proposals.tick()
+	c.tickReads()
+	c.behaviour().tick(c)
+}
+
+// TicksUntilWork is how many ticks may pass, at least 1, before one of them
+// does anything, so that an idle device need not wake for each.
+func (c *Core) TicksUntilWork() int {
+	n := c.timeout - c.elapsed
+	if c.role == Leader {
+		n = c.cfg.HeartbeatTicks - c.lead.sinceHeartbeat
+	} else if !c.mayCampaign() {
+		n = c.cfg.ElectionTicks
+	}
+	if c.proposals.waiting() || c.reads.waiting() {
+		n = min(n, c.cfg.HeartbeatTicks)
+	}
+	return max(n, 1)
+}

@@ -1,0 +1,115 @@
+package raft
+
+import "fmt"
+
+// leaderState is what only a leader has (§3.3 fig. 3.1, "volatile state on
+// leaders").
+type leaderState struct {
+	peers          map[NodeID]*progress // every other member
+	sinceHeartbeat int                  // ticks
+	sinceCommit    int                  // ticks with work in flight and nothing committed
+	announce       bool                 // say something to everyone at the next Ready
+	pending        int                  // bytes appended and not committed
+	seen           map[NodeID]*seqWindow
+	round          uint64 // read rounds announced so far
+	reads          []leaderRead
+}
+
+// leader takes proposals, replicates and commits (§3.5, §3.6).
+type leader struct{}
+
+func (leader) enter(c *Core) {
+	c.lead = leaderState{peers: map[NodeID]*progress{}, seen: map[NodeID]*seqWindow{}, announce: true}
+	for _, e := range c.log.entries[c.commit:] {
+		c.lead.pending += e.Size()
+	}
+	c.syncPeers()
+	// An entry of its own term lets a leader commit what earlier terms left
+	// behind (§3.6.2), serve reads (§6.4) and change the membership.
+	c.appendAsLeader(Entry{Kind: EntryNoOp})
+}
+
+func (leader) tick(c *Core) {
+	l := &c.lead
+	for _, p := range l.peers {
+		p.silent++
+	}
+	if c.log.last() > c.commit {
+		l.sinceCommit++
+	}
+	if l.sinceHeartbeat++; l.sinceHeartbeat < c.cfg.HeartbeatTicks {
+		return
+	}
+	if !c.reachesQuorum() || l.sinceCommit > c.cfg.StallTicks && !c.loneVoter() {
+		c.become(Follower, c.hard.Term, "")
+		return
+	}
+	l.announce = true
+}
+
+// reachesQuorum is CheckQuorum: whether a majority was heard within the least
+// election timeout (§6.2). A leader that was cut off would otherwise go on
+// accepting what it cannot commit.
+func (c *Core) reachesQuorum() bool {
+	heard := 0
+	for _, m := range c.conf().Members {
+		if m.Role != Voter {
+			continue
+		}
+		if p := c.lead.peers[m.ID]; m.ID == c.cfg.ID || p != nil && p.silent <= c.cfg.ElectionTicks {
+			heard++
+		}
+	}
+	return heard >= c.conf().Quorum()
+}
+
+func (leader) step(c *Core, m Message) error {
+	switch b := m.Body.(type) {
+	case AppendResponse:
+		return c.receiveAppendResponse(m, b)
+	case Forward:
+		return c.receiveForward(m, b)
+	case ReadRequest:
+		c.addRead(m.From, b.Seq)
+		return nil
+	case PreVoteResponse, VoteResponse:
+		return nil // late
+	}
+	return fmt.Errorf("message %T from %s: %w", m.Body, m.From, ErrUnexpected)
+}
+
+// saved counts the leader itself only for what its own storage holds
+// (§10.2.1).
+func (leader) saved(c *Core, advanced bool) {
+	if advanced {
+		c.advanceCommit()
+	}
+}
+
+// appendAsLeader gives e its place at the end of the log.
+func (c *Core) appendAsLeader(e Entry) {
+	e.Index, e.Term = c.log.last()+1, c.hard.Term
+	c.lead.pending += e.Size()
+	c.appendLog(e)
+	if e.Kind == EntryConfig {
+		c.syncPeers()
+	}
+}
+
+// syncPeers follows the configuration in force: a new member is probed from
+// the end of the log, a removed one is forgotten.
+func (c *Core) syncPeers() {
+	conf := c.conf()
+	for _, m := range conf.Members {
+		if m.ID != c.cfg.ID && c.lead.peers[m.ID] == nil {
+			c.lead.peers[m.ID] = &progress{next: c.log.last() + 1, probing: true}
+			c.lead.announce = true
+		}
+	}
+	for id := range c.lead.peers {
+		if _, ok := conf.Member(id); !ok {
+			delete(c.lead.peers, id)
+			delete(c.lead.seen, id)
+		}
+	}
+}

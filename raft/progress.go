@@ -1,0 +1,110 @@
+package raft
+
+import (
+	"fmt"
+	"slices"
+)
+
+// progress is what a leader knows of another member's log (§3.5).
+type progress struct {
+	match Index // durable there and equal to ours
+	next  Index // the next entry to send
+	// probing: where the logs agree is not known, so one request at a time.
+	// Otherwise requests are sent on without waiting for answers (§10.2.1).
+	probing bool
+	waiting bool    // probing, and entries are on their way
+	flight  []Index // last index of each unanswered request with entries
+	silent  int     // ticks since it was heard
+	readAck uint64  // the newest read round it confirmed
+	// commitSent is the commit index it was told last.
+	commitSent Index
+}
+
+// replicateAll brings every other member up to date as far as its window
+// allows. A pending announcement (heartbeat, read round) goes out even to
+// those who lack nothing.
+func (c *Core) replicateAll() {
+	announce := c.lead.announce
+	c.lead.announce = false
+	if announce {
+		c.lead.sinceHeartbeat = 0
+	}
+	for _, m := range c.conf().Members {
+		if p := c.lead.peers[m.ID]; p != nil {
+			c.replicate(m.ID, p, announce)
+		}
+	}
+}
+
+func (c *Core) replicate(to NodeID, p *progress, announce bool) {
+	for {
+		var es []Entry
+		// A probe carries entries once; after that only heartbeats go to a
+		// member that may be gone, until it answers.
+		if !p.probing && len(p.flight) < c.cfg.MaxInflight || p.probing && !p.waiting {
+			es = c.log.slice(p.next, c.log.last(), c.cfg.MaxAppendBytes)
+		}
+		if len(es) == 0 && !announce && (p.commitSent >= c.commit || p.probing) {
+			return
+		}
+		c.send(to, AppendRequest{
+			PrevIndex: p.next - 1, PrevTerm: c.log.term(p.next - 1),
+			Entries: es, Commit: c.commit, Read: c.lead.round,
+		})
+		p.commitSent = c.commit
+		p.waiting = p.probing
+		if len(es) == 0 || p.probing {
+			return
+		}
+		p.next += Index(len(es))
+		p.flight = append(p.flight, p.next-1)
+		announce = false
+	}
+}
+
+func (c *Core) receiveAppendResponse(m Message, b AppendResponse) error {
+	p := c.lead.peers[m.From]
+	if p == nil {
+		return nil // removed meanwhile
+	}
+	if b.Match > c.log.last() || b.Read > c.lead.round {
+		return fmt.Errorf("append response from %s beyond the end of the log: %w", m.From, ErrUnexpected)
+	}
+	p.silent = 0
+	p.readAck = max(p.readAck, b.Read)
+	c.releaseReads()
+	if b.Match > p.match {
+		p.match = b.Match
+		p.flight = slices.DeleteFunc(p.flight, func(i Index) bool { return i <= b.Match })
+		c.advanceCommit()
+	}
+	if b.Rejected {
+		c.backUp(p, b)
+		return nil
+	}
+	p.probing, p.waiting = false, false
+	p.next = max(p.next, p.match+1)
+	return nil
+}
+
+// backUp finds an earlier place from which to send, in one step a term (§3.5).
+// Rejections of requests other than the one that counts are late news.
+func (c *Core) backUp(p *progress, b AppendResponse) {
+	if b.Prev <= p.match || b.Prev >= p.next || p.probing && b.Prev != p.next-1 {
+		return
+	}
+	next := b.ConflictIndex
+	if b.ConflictTerm != 0 {
+		// Our last entry of that term, if we have any, may be where they agree.
+		i := b.Prev
+		for i > p.match && c.log.term(i) > b.ConflictTerm {
+			i--
+		}
+		if c.log.term(i) == b.ConflictTerm {
+			next = i + 1
+		}
+	}
+	p.next = max(min(next, b.Prev), p.match+1)
+	p.probing, p.waiting = true, false
+	p.flight = nil
+}

@@ -1,0 +1,242 @@
+package raft
+
+import "fmt"
+
+// A proposal made on any device reaches the log at most once, although messages
+// may be lost and repeated and leaders change, without any replicated record:
+//
+//   - The leader of a term takes each number of a sender once (seqWindow), so
+//     a device may repeat a Forward for as long as that term lasts.
+//   - A proposal handed on in term t can only get into the log as an entry of
+//     term t. Terms never decrease along a log (§3.6.3). So once an entry of a
+//     later term is committed and the proposal was not before it, it never
+//     will be, and may be handed on anew.
+
+// proposals are those of this device that are not committed yet.
+type proposals struct {
+	max     int
+	window  uint64
+	boot    uint64
+	base    uint64
+	made    uint64 // how many were made; the last one's ID is base+made
+	lastSeq uint64 // the last number used with a leader
+	list    []*proposal
+	byID    map[ProposalID]*proposal
+	top     Term // the term of the last committed entry
+	failed  []Failed
+}
+
+type proposal struct {
+	id   ProposalID
+	data []byte
+	term Term   // in which it was handed on; 0 while it surely is in no log
+	seq  uint64 // its number with the leader of term
+	in   bool   // it is in this device's log
+	age  int    // ticks since it was handed on
+}
+
+func (ps *proposals) init(cfg Config) {
+	ps.max, ps.window = cfg.MaxProposals, uint64(cfg.MaxForwardWindow)
+	ps.boot, ps.base = cfg.Boot, cfg.ProposalBase
+	ps.byID = map[ProposalID]*proposal{}
+}
+
+func (ps *proposals) waiting() bool { return len(ps.list) > 0 }
+
+// Propose takes a command that is to be committed, on whichever device. The
+// ID comes back in the committed entry, or in Ready.Failed. Until there is a
+// leader the proposal waits; Cancel ends that. The data must not be changed
+// afterwards.
+func (c *Core) Propose(data []byte) (ProposalID, error) {
+	ps := &c.proposals
+	switch {
+	case c.hard.Cluster.IsZero():
+		return 0, fmt.Errorf("propose: %w", ErrNotFounded)
+	case len(data) > c.cfg.MaxCommandBytes:
+		return 0, fmt.Errorf("propose %d bytes where %d are allowed: %w", len(data), c.cfg.MaxCommandBytes, ErrTooLarge)
+	case len(ps.list) >= ps.max:
+		return 0, fmt.Errorf("propose: %d are waiting here: %w", len(ps.list), ErrBusy)
+	}
+	ps.made++
+	p := &proposal{id: ProposalID(ps.base + ps.made), data: data}
+	ps.list = append(ps.list, p)
+	ps.byID[p.id] = p
+	return p.id, nil
+}
+
+// Cancel forgets a proposal and reports whether it may still take effect.
+func (c *Core) Cancel(id ProposalID) (mayTakeEffect bool) {
+	p := c.proposals.byID[id]
+	if p == nil {
+		return false
+	}
+	c.proposals.drop(p)
+	return p.term != 0
+}
+
+func (ps *proposals) drop(p *proposal) {
+	delete(ps.byID, p.id)
+	for i := range ps.list {
+		if ps.list[i] == p {
+			ps.list = append(ps.list[:i], ps.list[i+1:]...)
+			return
+		}
+	}
+}
+
+func (ps *proposals) fail(p *proposal, err error) {
+	ps.drop(p)
+	ps.failed = append(ps.failed, Failed{p.id, err})
+}
+
+func (ps *proposals) tick() {
+	for _, p := range ps.list {
+		p.age++
+	}
+}
+
+// seen notes that a proposal reached this device's log: no need to repeat it.
+func (ps *proposals) seen(id ProposalID) {
+	if p := ps.byID[id]; p != nil {
+		p.in = true
+	}
+}
+
+// committed ends the proposal of a committed entry, and frees those that can
+// no longer be in the log of an earlier term.
+func (ps *proposals) committed(e Entry) {
+	if p := ps.byID[e.ID]; p != nil && e.ID != 0 {
+		ps.drop(p)
+	}
+	if e.Term <= ps.top {
+		return
+	}
+	ps.top = e.Term
+	for _, p := range ps.list {
+		if p.term != 0 && p.term < e.Term {
+			p.term, p.in = 0, false
+		}
+	}
+}
+
+// refused ends a proposal that the leader of term declined.
+func (ps *proposals) refused(term Term, b ForwardRefused) {
+	for _, p := range ps.list {
+		if b.Boot == ps.boot && p.seq == b.Seq && p.term == term && !p.in {
+			ps.fail(p, fmt.Errorf("the leader declined: %w", b.Reason.err()))
+			return
+		}
+	}
+}
+
+func (r RefusalReason) err() error {
+	if r == RefusedLogFull {
+		return ErrLogFull
+	}
+	return ErrBusy
+}
+
+// routeProposals hands on what has not been handed on, and repeats what the
+// present leader may have missed.
+func (c *Core) routeProposals() {
+	switch {
+	case len(c.proposals.list) == 0 || c.leader == "":
+	case c.role == Leader:
+		c.takeOwnProposals()
+	default:
+		c.forwardProposals()
+	}
+}
+
+func (c *Core) takeOwnProposals() {
+	ps := &c.proposals
+	for i := 0; i < len(ps.list); {
+		p := ps.list[i]
+		if p.term != 0 {
+			i++
+			continue
+		}
+		if reason := c.refuse(); reason != 0 {
+			ps.fail(p, fmt.Errorf("propose: %w", reason.err()))
+			continue
+		}
+		p.term = c.hard.Term
+		c.appendAsLeader(Entry{Kind: EntryCommand, ID: p.id, Data: p.data})
+		i++
+	}
+}
+
+// forwardProposals sends proposals to the leader, as many to a message as an
+// AppendRequest would hold. Numbers are given out only as far ahead of the
+// oldest open one as the leader's memory of them reaches.
+func (c *Core) forwardProposals() {
+	ps := &c.proposals
+	var batch []ForwardedProposal
+	size := 0
+	flush := func() {
+		if len(batch) > 0 {
+			c.send(c.leader, Forward{Boot: ps.boot, Proposals: batch})
+			batch, size = nil, 0
+		}
+	}
+	oldest := ps.lastSeq + 1
+	for _, p := range ps.list {
+		if p.term == c.hard.Term && !p.in {
+			oldest = min(oldest, p.seq)
+		}
+	}
+	for _, p := range ps.list {
+		fresh := p.term == 0 && ps.lastSeq+1-oldest < ps.window
+		again := p.term == c.hard.Term && !p.in && p.age >= 2*c.cfg.HeartbeatTicks
+		if !fresh && !again {
+			continue
+		}
+		if fresh {
+			ps.lastSeq++
+			p.seq, p.term = ps.lastSeq, c.hard.Term
+		}
+		p.age = 0
+		if size += entryOverhead + len(p.data); size > c.cfg.MaxAppendBytes {
+			flush()
+		}
+		batch = append(batch, ForwardedProposal{Seq: p.seq, ID: p.id, Data: p.data})
+	}
+	flush()
+}
+
+// receiveForward appends what a member hands on, each proposal once.
+func (c *Core) receiveForward(m Message, b Forward) error {
+	if c.lead.peers[m.From] == nil {
+		return fmt.Errorf("proposals from %s, which is no member: %w", m.From, ErrUnexpected)
+	}
+	w := c.lead.seen[m.From]
+	switch {
+	case w == nil || b.Boot > w.boot:
+		w = newSeqWindow(b.Boot, 2*c.cfg.MaxForwardWindow)
+		c.lead.seen[m.From] = w
+	case b.Boot < w.boot:
+		return nil // from before its restart: nobody waits for it
+	}
+	for _, p := range b.Proposals {
+		if len(p.Data) > c.cfg.MaxCommandBytes || !w.take(p.Seq) {
+			continue
+		}
+		if reason := c.refuse(); reason != 0 {
+			c.send(m.From, ForwardRefused{Boot: b.Boot, Seq: p.Seq, Reason: reason})
+			continue
+		}
+		c.appendAsLeader(Entry{Kind: EntryCommand, ID: p.ID, Data: p.Data})
+	}
+	return nil
+}
+
+// refuse says why a leader can take no proposal at present, 0 if it can.
+func (c *Core) refuse() RefusalReason {
+	switch {
+	case c.log.bytes > c.cfg.MaxLogBytes:
+		return RefusedLogFull
+	case c.lead.pending > c.cfg.MaxPendingBytes || c.log.unsaved > c.cfg.MaxUnsavedBytes:
+		return RefusedBusy
+	}
+	return 0
+}

@@ -1,0 +1,145 @@
+package raft
+
+// pendingSave is a save that was handed out and not yet reported durable.
+type pendingSave struct {
+	seq  uint64
+	term Term
+	vote NodeID
+	last Index // the last entry it makes durable; lowered when that is truncated
+}
+
+// withheld is a message that may leave only after save seq is durable.
+type withheld struct {
+	seq uint64
+	msg Message
+}
+
+// storage tracks what is durable, and holds back what depends on it.
+type storage struct {
+	dirty     bool   // term, vote, cluster or entries changed since the last Save
+	seq       uint64 // of the last Save handed out
+	done      uint64 // the last one reported durable
+	savedTerm Term   // the term that is durable
+	savedVote NodeID // and the vote with it
+	pending   []pendingSave
+	held      []withheld
+}
+
+// maxWithheld bounds the messages waiting for storage. Beyond it the oldest is
+// dropped, as a network might: whoever asked will ask again.
+const maxWithheld = 256
+
+// maxPendingSaves bounds the saves under way. Beyond it the next one waits and
+// collects, so that a stuck disk costs a bounded amount of memory.
+const maxPendingSaves = 64
+
+// ticket is the save that makes the present state durable.
+func (s *storage) ticket() uint64 {
+	if s.dirty {
+		return s.seq + 1
+	}
+	return s.seq
+}
+
+func (s *storage) hold(seq uint64, m Message) {
+	if len(s.held) >= maxWithheld {
+		s.held = s.held[1:]
+	}
+	s.held = append(s.held, withheld{seq, m})
+}
+
+// takeSave makes the Save for everything that changed since the last one, or
+// nil if nothing did.
+func (c *Core) takeSave() *Save {
+	s := &c.store
+	if !s.dirty || len(s.pending) >= maxPendingSaves {
+		return nil
+	}
+	s.dirty = false
+	s.seq++
+	c.hard.Commit = c.commit
+	save := &Save{Seq: s.seq, State: c.hard}
+	if last := c.log.last(); c.log.handed < last {
+		save.Entries = c.log.entries[c.log.handed:last:last]
+		c.log.handed = last
+	}
+	s.pending = append(s.pending, pendingSave{s.seq, c.hard.Term, c.hard.Vote, c.log.last()})
+	return save
+}
+
+// Saved reports that every Save up to and including seq is on stable storage.
+// A seq that was never handed out, or was reported before, is ignored.
+func (c *Core) Saved(seq uint64) {
+	s := &c.store
+	if seq <= s.done || seq > s.seq {
+		return
+	}
+	s.done = seq
+	before := c.log.stable
+	n := 0
+	for _, p := range s.pending {
+		if p.seq > seq {
+			break
+		}
+		c.log.markStable(p.last)
+		s.savedTerm, s.savedVote = p.term, p.vote
+		n++
+	}
+	s.pending = append(s.pending[:0], s.pending[n:]...)
+	c.releaseHeld(seq)
+	c.behaviour().saved(c, c.log.stable > before)
+}
+
+func (c *Core) releaseHeld(seq uint64) {
+	s := &c.store
+	n := 0
+	for _, h := range s.held {
+		if h.seq > seq {
+			break
+		}
+		c.out = append(c.out, h.msg)
+		n++
+	}
+	s.held = append(s.held[:0], s.held[n:]...)
+}
+
+// truncateLog drops the entries from i on, everywhere they are known: a save
+// still under way must not vouch for them, and a configuration among them is
+// no longer in force (§4.1).
+func (c *Core) truncateLog(i Index) {
+	c.log.truncate(i)
+	for k := range c.store.pending {
+		c.store.pending[k].last = min(c.store.pending[k].last, i-1)
+	}
+	c.confs.truncate(i)
+	c.store.dirty = true
+}
+
+// appendLog adds entries at the end of the log. A configuration is in force
+// from here on, committed or not (§4.1).
+func (c *Core) appendLog(es ...Entry) {
+	c.log.append(es...)
+	for _, e := range es {
+		if e.Kind == EntryConfig {
+			c.confs.push(e.Index, e.Config)
+		}
+		c.proposals.seen(e.ID)
+	}
+	c.store.dirty = true
+}
+
+// send stamps m and lets it go: at once, or, when it is a promise or carries a
+// term that is not durable yet, after the save that covers the present state.
+func (c *Core) send(to NodeID, body Body) {
+	m := Message{Cluster: c.hard.Cluster, From: c.cfg.ID, To: to, Term: c.hard.Term, Body: body}
+	promise := c.store.savedTerm != c.hard.Term
+	switch body.(type) {
+	case VoteRequest, VoteResponse:
+		promise = promise || c.store.savedVote != c.hard.Vote
+	}
+	if t := c.store.ticket(); promise && t > c.store.done {
+		c.store.hold(t, m)
+		return
+	}
+	c.out = append(c.out, m)
+}

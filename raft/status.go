@@ -1,0 +1,49 @@
+package raft
+
+// Status is a picture of a Core for people and for the driver's decisions.
+type Status struct {
+	ID       NodeID
+	Cluster  ClusterID
+	Role     Role
+	Term     Term
+	Leader   NodeID
+	Commit   Index
+	Applied  Index // handed out to be applied
+	Last     Index
+	Stable   Index
+	LogBytes int
+	// Config is the configuration in force, and ConfigIndex where it stands in
+	// the log; it is committed if that is not above Commit.
+	Config      *Configuration
+	ConfigIndex Index
+	// CanChange says that a leader could start a membership change now.
+	CanChange bool
+	// Peers holds, on a leader, what it knows of each other member.
+	Peers map[NodeID]PeerStatus
+}
+
+// PeerStatus is what a leader knows of another member.
+type PeerStatus struct {
+	Match  Index // durable there
+	Silent int   // ticks since it was heard
+}
+
+// Status returns a picture of the present state.
+func (c *Core) Status() Status {
+	s := Status{
+		ID: c.cfg.ID, Cluster: c.hard.Cluster, Role: c.role, Term: c.hard.Term, Leader: c.leader,
+		Commit: c.commit, Applied: c.applied, Last: c.log.last(), Stable: c.log.stable,
+		LogBytes: c.log.bytes, Config: c.conf(), ConfigIndex: c.confs.index(),
+	}
+	if c.role == Leader {
+		s.CanChange = c.confs.index() <= c.commit && c.ownTermCommitted()
+		s.Peers = make(map[NodeID]PeerStatus, len(c.lead.peers))
+		for id, p := range c.lead.peers {
+			s.Peers[id] = PeerStatus{Match: p.match, Silent: p.silent}
+		}
+	}
+	return s
+}
+
+// Role returns the present role.
+func (c *Core) Role() Role { return c.role }

@@ -1,0 +1,104 @@
+package raft
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Reasons for which Step drops a message. None of them is a fault of the
+// device that drops it.
+var (
+	// ErrForeign: the message belongs to another cluster.
+	ErrForeign = errors.New("the message belongs to another cluster")
+	// ErrUnexpected: no correct member would send this message here.
+	ErrUnexpected = errors.New("the message is not one that a member would send")
+)
+
+// maxTerm keeps a single forged or damaged message from using up all terms.
+const maxTerm = Term(1) << 62
+
+// Step takes in a message. An error says why it was dropped; the state is then
+// as before.
+func (c *Core) Step(m Message) error {
+	if err := c.admit(m); err != nil {
+		return err
+	}
+	switch {
+	case m.Term < c.hard.Term:
+		return c.stepOldTerm(m)
+	case m.Term > c.hard.Term:
+		if !c.stepNewTerm(m) {
+			return nil
+		}
+	}
+	switch b := m.Body.(type) {
+	case PreVoteRequest:
+		c.answerPreVote(m, b)
+		return nil
+	case VoteRequest:
+		c.answerVote(m, b)
+		return nil
+	case AppendRequest:
+		return c.receiveAppend(m, b)
+	case ReadResponse:
+		c.finishRead(m, b)
+		return nil
+	case ForwardRefused:
+		c.proposals.refused(m.Term, b)
+		return nil
+	}
+	return c.behaviour().step(c, m)
+}
+
+func (c *Core) admit(m Message) error {
+	if m.To != c.cfg.ID || m.From == c.cfg.ID || !m.From.Valid() || m.Body == nil || m.Term > maxTerm {
+		return fmt.Errorf("message %T from %q to %q: %w", m.Body, m.From, m.To, ErrUnexpected)
+	}
+	if m.Cluster == c.hard.Cluster && !m.Cluster.IsZero() {
+		return nil
+	}
+	_, isAppend := m.Body.(AppendRequest)
+	if c.hard.Cluster.IsZero() && !m.Cluster.IsZero() && isAppend && m.Term > 0 {
+		c.hard.Cluster = m.Cluster
+		c.store.dirty = true
+		return nil
+	}
+	return fmt.Errorf("message %T from %s: %w", m.Body, m.From, ErrForeign)
+}
+
+// stepOldTerm handles a message of an earlier term. Its sender is told the
+// term where that helps: a leader or candidate of the past then steps down.
+func (c *Core) stepOldTerm(m Message) error {
+	switch b := m.Body.(type) {
+	case AppendRequest:
+		c.send(m.From, AppendResponse{Rejected: true, Prev: b.PrevIndex})
+	case PreVoteRequest:
+		c.send(m.From, PreVoteResponse{For: m.Term + 1})
+	case VoteRequest:
+		c.send(m.From, VoteResponse{})
+	case PreVoteResponse:
+		// Not of the past: it carries the term of the one who answers, which
+		// may lag behind. PreVoteResponse.For ties it to the question.
+		return c.behaviour().step(c, m)
+	}
+	return nil
+}
+
+// stepNewTerm takes over a higher term where the message warrants it, and
+// reports whether to go on with the message.
+func (c *Core) stepNewTerm(m Message) bool {
+	switch m.Body.(type) {
+	case PreVoteRequest:
+		return true // a question about the future binds nobody (§9.6)
+	case VoteRequest:
+		if c.hearsLeader() {
+			return false // §4.2.3: a server that cannot hear the leader must not disturb those that can
+		}
+	}
+	leader := NodeID("")
+	if _, ok := m.Body.(AppendRequest); ok {
+		leader = m.From
+	}
+	c.become(Follower, m.Term, leader)
+	return true
+}
