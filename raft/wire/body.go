@@ -1,0 +1,220 @@
+package wire
+
+import (
+	"fmt"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// kind is a body's number in a message. Sent: never reuse one.
+type kind uint16
+
+const (
+	kindPreVoteRequest  kind = 1
+	kindPreVoteResponse kind = 2
+	kindVoteRequest     kind = 3
+	kindVoteResponse    kind = 4
+	kindAppendRequest   kind = 5
+	kindAppendResponse  kind = 6
+	kindForward         kind = 7
+	kindForwardRefused  kind = 8
+	kindReadRequest     kind = 9
+	kindReadResponse    kind = 10
+	kindJoin            kind = 11
+	kindJoinAnswer      kind = 12
+)
+
+// The bodies as they are encoded. Most have the fields of their counterpart in
+// package raft, so that Go converts one into the other, and a field that is
+// added on one side only does not compile.
+type (
+	preVoteRequest struct {
+		LastIndex raft.Index `cbor:"1,keyasint,omitempty"`
+		LastTerm  raft.Term  `cbor:"2,keyasint,omitempty"`
+	}
+	preVoteResponse struct {
+		For     raft.Term `cbor:"1,keyasint,omitempty"`
+		Granted bool      `cbor:"2,keyasint,omitempty"`
+	}
+	voteRequest struct {
+		LastIndex raft.Index `cbor:"1,keyasint,omitempty"`
+		LastTerm  raft.Term  `cbor:"2,keyasint,omitempty"`
+	}
+	voteResponse struct {
+		Granted bool `cbor:"1,keyasint,omitempty"`
+	}
+	appendRequest struct {
+		PrevIndex raft.Index `cbor:"1,keyasint,omitempty"`
+		PrevTerm  raft.Term  `cbor:"2,keyasint,omitempty"`
+		Entries   []entry    `cbor:"3,keyasint,omitempty"`
+		Commit    raft.Index `cbor:"4,keyasint,omitempty"`
+		Read      uint64     `cbor:"5,keyasint,omitempty"`
+	}
+	appendResponse struct {
+		Match         raft.Index `cbor:"1,keyasint,omitempty"`
+		Read          uint64     `cbor:"2,keyasint,omitempty"`
+		Rejected      bool       `cbor:"3,keyasint,omitempty"`
+		Prev          raft.Index `cbor:"4,keyasint,omitempty"`
+		ConflictTerm  raft.Term  `cbor:"5,keyasint,omitempty"`
+		ConflictIndex raft.Index `cbor:"6,keyasint,omitempty"`
+	}
+	forward struct {
+		Boot      uint64     `cbor:"1,keyasint,omitempty"`
+		Proposals []proposal `cbor:"2,keyasint,omitempty"`
+	}
+	proposal struct {
+		_    struct{} `cbor:",toarray"`
+		Seq  uint64
+		ID   raft.ProposalID
+		Data []byte
+	}
+	forwardRefused struct {
+		Boot   uint64             `cbor:"1,keyasint,omitempty"`
+		Seq    uint64             `cbor:"2,keyasint,omitempty"`
+		Reason raft.RefusalReason `cbor:"3,keyasint,omitempty"`
+	}
+	readRequest struct {
+		Seq uint64 `cbor:"1,keyasint,omitempty"`
+	}
+	readResponse struct {
+		Seq   uint64     `cbor:"1,keyasint,omitempty"`
+		Index raft.Index `cbor:"2,keyasint,omitempty"`
+	}
+	join struct {
+		Name string `cbor:"1,keyasint,omitempty"`
+	}
+	joinAnswer struct {
+		Leader raft.NodeID `cbor:"1,keyasint,omitempty"`
+		Reason string      `cbor:"2,keyasint,omitempty"`
+	}
+)
+
+// fromBody returns the kind of b and what to encode for it.
+func fromBody(b raft.Body) (kind, any, error) {
+	switch b := b.(type) {
+	case raft.PreVoteRequest:
+		return kindPreVoteRequest, preVoteRequest(b), nil
+	case raft.PreVoteResponse:
+		return kindPreVoteResponse, preVoteResponse(b), nil
+	case raft.VoteRequest:
+		return kindVoteRequest, voteRequest(b), nil
+	case raft.VoteResponse:
+		return kindVoteResponse, voteResponse(b), nil
+	case raft.AppendRequest:
+		return kindAppendRequest, fromAppendRequest(b), nil
+	case raft.AppendResponse:
+		return kindAppendResponse, appendResponse(b), nil
+	case raft.Forward:
+		return kindForward, fromForward(b), nil
+	case raft.ForwardRefused:
+		return kindForwardRefused, forwardRefused(b), nil
+	case raft.ReadRequest:
+		return kindReadRequest, readRequest(b), nil
+	case raft.ReadResponse:
+		return kindReadResponse, readResponse(b), nil
+	case raft.Join:
+		return kindJoin, join(b), nil
+	case raft.JoinAnswer:
+		return kindJoinAnswer, joinAnswer(b), nil
+	}
+	return 0, nil, fmt.Errorf("%w: a body of type %T", ErrMalformed, b)
+}
+
+// toBody decodes a body of kind k.
+func toBody(k kind, b cbor.RawMessage) (raft.Body, error) {
+	switch k {
+	case kindPreVoteRequest:
+		w, err := decodeLenient[preVoteRequest](b)
+		return raft.PreVoteRequest(w), err
+	case kindPreVoteResponse:
+		w, err := decodeLenient[preVoteResponse](b)
+		return raft.PreVoteResponse(w), err
+	case kindVoteRequest:
+		w, err := decodeLenient[voteRequest](b)
+		return raft.VoteRequest(w), err
+	case kindVoteResponse:
+		w, err := decodeLenient[voteResponse](b)
+		return raft.VoteResponse(w), err
+	case kindAppendRequest:
+		return toAppendRequest(b)
+	case kindAppendResponse:
+		w, err := decodeLenient[appendResponse](b)
+		return raft.AppendResponse(w), err
+	case kindForward:
+		return toForward(b)
+	case kindForwardRefused:
+		w, err := decodeLenient[forwardRefused](b)
+		return raft.ForwardRefused(w), err
+	case kindReadRequest:
+		w, err := decodeLenient[readRequest](b)
+		return raft.ReadRequest(w), err
+	case kindReadResponse:
+		w, err := decodeLenient[readResponse](b)
+		return raft.ReadResponse(w), err
+	case kindJoin:
+		w, err := decodeLenient[join](b)
+		return raft.Join(w), err
+	case kindJoinAnswer:
+		w, err := decodeLenient[joinAnswer](b)
+		return raft.JoinAnswer(w), err
+	}
+	return nil, fmt.Errorf("%w: message kind %d", ErrVersion, k)
+}
+
+func fromAppendRequest(b raft.AppendRequest) appendRequest {
+	w := appendRequest{PrevIndex: b.PrevIndex, PrevTerm: b.PrevTerm, Commit: b.Commit, Read: b.Read}
+	if len(b.Entries) > 0 {
+		w.Entries = make([]entry, len(b.Entries))
+		for i, e := range b.Entries {
+			w.Entries[i] = fromEntry(e)
+		}
+	}
+	return w
+}
+
+func toAppendRequest(raw cbor.RawMessage) (raft.Body, error) {
+	w, err := decodeLenient[appendRequest](raw)
+	if err != nil {
+		return nil, err
+	}
+	b := raft.AppendRequest{PrevIndex: w.PrevIndex, PrevTerm: w.PrevTerm, Commit: w.Commit, Read: w.Read}
+	if len(w.Entries) > 0 {
+		b.Entries = make([]raft.Entry, len(w.Entries))
+	}
+	for i := range w.Entries {
+		if b.Entries[i], err = w.Entries[i].entry(); err != nil {
+			return nil, fmt.Errorf("entry %d of the request: %w", i, err)
+		}
+	}
+	return b, nil
+}
+
+func fromForward(b raft.Forward) forward {
+	w := forward{Boot: b.Boot, Proposals: make([]proposal, len(b.Proposals))}
+	for i, p := range b.Proposals {
+		w.Proposals[i] = proposal{Seq: p.Seq, ID: p.ID, Data: p.Data}
+	}
+	return w
+}
+
+func toForward(raw cbor.RawMessage) (raft.Body, error) {
+	w, err := decodeLenient[forward](raw)
+	if err != nil {
+		return nil, err
+	}
+	b := raft.Forward{Boot: w.Boot}
+	for _, p := range w.Proposals {
+		b.Proposals = append(b.Proposals, raft.ForwardedProposal{Seq: p.Seq, ID: p.ID, Data: orNil(p.Data)})
+	}
+	return b, nil
+}
+
+// orNil makes data without bytes nil, so that what is equal is deeply equal.
+func orNil(data []byte) []byte {
+	if len(data) == 0 {
+		return nil
+	}
+	return data
+}

@@ -1,0 +1,82 @@
+package wire
+
+import (
+	"fmt"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// entryVersion is the version of a stored entry.
+const entryVersion = 1
+
+// entry is raft.Entry as it is encoded. Members is empty unless the entry
+// holds a configuration.
+type entry struct {
+	_       struct{} `cbor:",toarray"`
+	Index   raft.Index
+	Term    raft.Term
+	Kind    raft.EntryKind
+	ID      raft.ProposalID
+	Data    []byte
+	Members []member
+}
+
+// member is raft.Member as it is encoded.
+type member struct {
+	_    struct{} `cbor:",toarray"`
+	ID   raft.NodeID
+	Name string
+	Role raft.MemberRole
+}
+
+// AppendEntry appends the stored form of e to dst.
+func AppendEntry(dst []byte, e raft.Entry) ([]byte, error) {
+	if err := checkEntry(e); err != nil {
+		return dst, fmt.Errorf("encode entry %d: %w", e.Index, err)
+	}
+	w := fromEntry(e)
+	out, err := appendStored(dst, entryVersion, &w)
+	if err != nil {
+		return dst, fmt.Errorf("encode entry %d: %w", e.Index, err)
+	}
+	return out, nil
+}
+
+// DecodeEntry reads the stored form of an entry. Data without bytes is nil.
+func DecodeEntry(b []byte) (raft.Entry, error) {
+	var w entry
+	if err := decodeStored(b, entryVersion, &w); err != nil {
+		return raft.Entry{}, fmt.Errorf("decode a stored entry: %w", err)
+	}
+	e, err := w.entry()
+	if err != nil {
+		return raft.Entry{}, fmt.Errorf("decode a stored entry: %w", err)
+	}
+	return e, nil
+}
+
+func fromEntry(e raft.Entry) entry {
+	w := entry{Index: e.Index, Term: e.Term, Kind: e.Kind, ID: e.ID, Data: e.Data}
+	if e.Config != nil {
+		w.Members = make([]member, len(e.Config.Members))
+		for i, m := range e.Config.Members {
+			w.Members[i] = member{ID: m.ID, Name: m.Name, Role: m.Role}
+		}
+	}
+	return w
+}
+
+// entry checks and converts what was decoded.
+func (w *entry) entry() (raft.Entry, error) {
+	e := raft.Entry{Index: w.Index, Term: w.Term, Kind: w.Kind, ID: w.ID, Data: orNil(w.Data)}
+	switch {
+	case w.Kind == raft.EntryConfig:
+		e.Config = &raft.Configuration{Members: make([]raft.Member, len(w.Members))}
+		for i, m := range w.Members {
+			e.Config.Members[i] = raft.Member{ID: m.ID, Name: m.Name, Role: m.Role}
+		}
+	case len(w.Members) > 0:
+		return raft.Entry{}, fmt.Errorf("%w: members in an entry of kind %d", ErrMalformed, w.Kind)
+	}
+	return e, checkEntry(e)
+}

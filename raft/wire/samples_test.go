@@ -1,0 +1,84 @@
+package wire
+
+import (
+	"bytes"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+const (
+	alice = raft.NodeID("aaaaaaaaaaaaaaaa")
+	bob   = raft.NodeID("bbbbbbbbbbbbbbb2")
+	carol = raft.NodeID("ccccccccccccccc7")
+)
+
+var cluster = raft.ClusterIDFrom([16]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})
+
+type messageSample struct {
+	name string
+	m    raft.Message
+}
+
+// messageSamples has every kind of body, with every field set, and the
+// smallest forms. Their bytes are in testdata/v1.txt: add to them, never
+// change one.
+func messageSamples() []messageSample {
+	from := func(term raft.Term, b raft.Body) raft.Message {
+		return raft.Message{Cluster: cluster, From: alice, To: bob, Term: term, Body: b}
+	}
+	return []messageSample{
+		{"pre-vote-request", from(7, raft.PreVoteRequest{LastIndex: 300, LastTerm: 6})},
+		{"pre-vote-response", from(7, raft.PreVoteResponse{For: 8, Granted: true})},
+		{"vote-request", from(8, raft.VoteRequest{LastIndex: 300, LastTerm: 6})},
+		{"vote-response", from(8, raft.VoteResponse{Granted: true})},
+		{"vote-response-denied", from(8, raft.VoteResponse{})},
+		{"heartbeat", from(8, raft.AppendRequest{PrevIndex: 300, PrevTerm: 6, Commit: 299, Read: 5})},
+		{"append-request", from(8, raft.AppendRequest{PrevIndex: 6, PrevTerm: 6, Entries: entrySamples(), Commit: 6, Read: 1 << 40})},
+		{"append-response", from(8, raft.AppendResponse{Match: 301, Read: 5})},
+		{"append-rejected", from(8, raft.AppendResponse{Match: 1, Read: 5, Rejected: true, Prev: 300, ConflictTerm: 5, ConflictIndex: 250})},
+		{"forward", from(8, raft.Forward{Boot: 3, Proposals: []raft.ForwardedProposal{
+			{Seq: 1, ID: 1 << 63, Data: []byte("one")}, {Seq: 2, ID: 9},
+		}})},
+		{"forward-empty", from(8, raft.Forward{Boot: 3})},
+		{"forward-refused", from(8, raft.ForwardRefused{Boot: 3, Seq: 2, Reason: raft.RefusedLogFull})},
+		{"read-request", from(8, raft.ReadRequest{Seq: 11})},
+		{"read-response", from(8, raft.ReadResponse{Seq: 11, Index: 301})},
+		{"join", raft.Message{From: carol, Body: raft.Join{Name: "küche"}}},
+		{"join-to", raft.Message{Cluster: cluster, From: carol, To: alice, Body: raft.Join{Name: "pi"}}},
+		{"join-answer", from(0, raft.JoinAnswer{Leader: carol, Reason: "a change is pending"})},
+		{"join-answer-empty", raft.Message{From: alice, To: carol, Body: raft.JoinAnswer{}}},
+	}
+}
+
+// entrySamples has every kind of entry, contiguous from 7, terms up to 8.
+func entrySamples() []raft.Entry {
+	return []raft.Entry{
+		{Index: 7, Term: 7, Kind: raft.EntryNoOp},
+		{Index: 8, Term: 7, Kind: raft.EntryCommand, ID: 1 << 63, Data: []byte("hello")},
+		{Index: 9, Term: 8, Kind: raft.EntryCommand},
+		{Index: 10, Term: 8, Kind: raft.EntryConfig, ID: 12, Config: &raft.Configuration{Members: []raft.Member{
+			{ID: alice, Name: "küche", Role: raft.Voter},
+			{ID: bob, Role: raft.Learner},
+		}}},
+	}
+}
+
+func stateSamples() []raft.HardState {
+	return []raft.HardState{
+		{},
+		{Cluster: cluster, Term: 8, Vote: bob, Commit: 300},
+		{Term: 1 << 63, Commit: 1<<64 - 1},
+	}
+}
+
+// sixteen is the request of the benchmark: 16 commands of 64 bytes.
+func sixteen() raft.Message {
+	b := raft.AppendRequest{PrevIndex: 1234566, PrevTerm: 42, Commit: 1234560, Read: 77}
+	for i := range raft.Index(16) {
+		b.Entries = append(b.Entries, raft.Entry{
+			Index: b.PrevIndex + 1 + i, Term: 42, Kind: raft.EntryCommand,
+			ID: raft.ProposalID(1<<60 + i), Data: bytes.Repeat([]byte{byte(i)}, 64),
+		})
+	}
+	return raft.Message{Cluster: cluster, From: alice, To: bob, Term: 42, Body: b}
+}
