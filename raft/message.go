@@ -117,10 +117,13 @@ type ReadResponse struct {
 // the core never sees it.
 type Join struct{ Name string }
 
+// MaxReasonLen bounds JoinAnswer.Reason, in bytes.
+const MaxReasonLen = 200
+
 // JoinAnswer tells a device that asked to Join how it stands.
 type JoinAnswer struct {
 	Leader NodeID // whom to ask; "" when the answerer knows no leader
-	Reason string // why it is not admitted yet, for people; at most 200 bytes
+	Reason string // why it is not admitted yet, for people; at most MaxReasonLen bytes
 }
 
 func (PreVoteRequest) body()  {}

@@ -47,3 +47,15 @@ func (c *Core) Status() Status {
 
 // Role returns the present role.
 func (c *Core) Role() Role { return c.role }
+
+// Leader returns the leader of this term, "" while none is known.
+func (c *Core) Leader() NodeID { return c.leader }
+
+// State returns the hard state as it is, durable or not.
+func (c *Core) State() HardState { return c.hard }
+
+// Config returns the configuration in force.
+func (c *Core) Config() *Configuration { return c.conf() }
+
+// HasLearners reports whether a member of the configuration has no vote.
+func (c *Core) HasLearners() bool { return len(c.conf().Members) > c.conf().Voters() }

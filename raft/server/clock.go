@@ -1,0 +1,35 @@
+package server
+
+import "time"
+
+// clock turns the monotonic clock into ticks. The wall clock is never asked:
+// devices without a battery-backed clock start in 1970 and jump.
+type clock struct {
+	tick    time.Duration
+	last    time.Time // up to here ticks were passed on
+	planned int       // ticks the loop meant to sleep
+}
+
+func (c *clock) start(tick time.Duration) {
+	c.tick, c.last = tick, time.Now()
+}
+
+// plan is how long to sleep for this many ticks, counted from the last one.
+func (c *clock) plan(ticks int) time.Duration {
+	c.planned = ticks
+	return max(time.Until(c.last.Add(time.Duration(ticks)*c.tick)), 0)
+}
+
+// elapsed is how many ticks have passed. Time in which this process was not
+// run (suspended, starved) says nothing about the silence of others: of more
+// than the planned sleep and slack ticks, the rest is forgiven.
+func (c *clock) elapsed(slack int) int {
+	now := time.Now()
+	n := int(now.Sub(c.last) / c.tick)
+	if most := c.planned + slack; n > most {
+		c.last = now
+		return most
+	}
+	c.last = c.last.Add(time.Duration(n) * c.tick)
+	return n
+}

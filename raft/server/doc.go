@@ -1,0 +1,95 @@
+// Package server drives a raft.Core in the real world: one loop owns the core,
+// one goroutine writes to the log, one tells the Monitor. Nothing that can be
+// slow runs in the loop, so a disk that takes ten seconds for a sync stops no
+// heartbeat. Messages that promise durability are withheld by the core until
+// the write that covers them is reported.
+//
+// After one failed write the Server stops: it neither votes nor acknowledges
+// again, and Run returns the error, so that the process can be restarted and
+// verify what is really stored (Rebello et al., ATC 2020: a failed fsync must
+// never be retried).
+package server
+
+import (
+	"time"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// Comms carries messages to and from other devices. It may lose, repeat,
+// reorder and delay them.
+type Comms interface {
+	// Send takes a message for delivery. It must not block, and drops what it
+	// cannot take.
+	Send(m raft.Message)
+	// Received is where messages arrive; always the same channel. It need not
+	// be drained for Send to work.
+	Received() <-chan raft.Message
+}
+
+// Log is stable storage.
+type Log interface {
+	// Save makes s durable as a whole before it returns nil. It is called from
+	// one goroutine. Any error is final.
+	Save(s raft.Save) error
+}
+
+// App is the state machine.
+type App interface {
+	// Apply executes a committed command and returns its result for whoever
+	// proposed it. It is called from one goroutine, with every entry of kind
+	// EntryCommand once, in order, from the first after each start. It must be
+	// deterministic, and must not block: heartbeats wait for it.
+	Apply(e raft.Entry) []byte
+}
+
+// Monitor hears of changes, in order, on a goroutine of its own. However slow
+// it is, the Server is not delayed; it then misses changes (Change.Missed).
+type Monitor interface {
+	Changed(c Change)
+}
+
+// Change is the state after something an observer may care about changed: the
+// role, the term, the leader, the cluster or the configuration.
+type Change struct {
+	Role    raft.Role
+	Term    raft.Term
+	Leader  raft.NodeID // "" while none is known
+	Cluster raft.ClusterID
+	Config  *raft.Configuration
+	// Missed is how many changes before this one were not delivered, because
+	// the Monitor was slow.
+	Missed int
+}
+
+// Config is what a Server needs to know beside its components.
+type Config struct {
+	// Core's ticks are multiples of Tick; Server fills in nothing of it.
+	Core raft.Config
+	// Tick is the length of a tick of the core.
+	Tick time.Duration
+	// Name is this device's label.
+	Name string
+	// ManualJoin: devices that ask to join wait for an operator.
+	ManualJoin bool
+	// MaxVoters is the most voters the cluster is given without an operator;
+	// odd.
+	MaxVoters int
+}
+
+// Parts are the ready components a Server is made of. Monitor may be nil.
+type Parts struct {
+	Comms   Comms
+	Log     Log
+	App     App
+	Monitor Monitor
+}
+
+// Limits on what waits in a Server. Beyond them callers get raft.ErrBusy, or
+// wait for their turn.
+const (
+	maxReaders  = 1024 // callers of Barrier
+	maxRequests = 256  // calls handed to the loop and not taken up yet
+	maxBatch    = 256  // inputs taken between two looks at the core's output
+	maxChanges  = 64   // changes the Monitor is behind
+)

@@ -1,0 +1,181 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// joiner asks to be admitted, ever more seldom, while this device is in no
+// configuration.
+type joiner struct {
+	wait   int // ticks until the next time; 0: now
+	pause  int // ticks to wait after that
+	active bool
+	reason string // what the cluster said last
+}
+
+// The waits between two questions, in heartbeat intervals.
+const (
+	firstJoinWait = 1
+	maxJoinWait   = 16
+)
+
+func (j *joiner) schedule(ticks int) { j.wait = ticks }
+
+func (j *joiner) tick() {
+	if j.wait > 0 {
+		j.wait--
+	}
+}
+
+func (j *joiner) ticksUntilWork() int {
+	if !j.active {
+		return 0
+	}
+	return max(j.wait, 1)
+}
+
+func (j *joiner) answered(a raft.JoinAnswer) { j.reason = a.Reason }
+
+// askToJoin sends Join to whoever can be reached, if this device has never
+// been in a configuration. One that was removed does not come back by itself.
+func (s *Server) askToJoin() {
+	s.join.active = len(s.core.Config().Members) == 0 && s.core.Leader() == ""
+	if !s.join.active || s.join.wait > 0 {
+		return
+	}
+	beat := s.cfg.Core.HeartbeatTicks
+	s.join.pause = min(max(2*s.join.pause, firstJoinWait*beat), maxJoinWait*beat)
+	s.join.schedule(s.join.pause + s.cfg.Core.Random(beat))
+	s.parts.Comms.Send(raft.Message{
+		Cluster: s.core.State().Cluster, From: s.cfg.Core.ID, Body: raft.Join{Name: clip(s.cfg.Name, raft.MaxNameLen)},
+	})
+}
+
+// Discovered hints that a device was just found, which a device without a
+// cluster should ask at once.
+func (s *Server) Discovered(ctx context.Context) error {
+	return s.do(ctx, func() { s.join.pause = 0; s.join.schedule(0) })
+}
+
+// receiveJoin admits a device that proved to hold the cluster's key, as a
+// learner. Followers tell it who leads.
+func (s *Server) receiveJoin(m raft.Message, b raft.Join) {
+	st := s.core.Status()
+	if st.Cluster.IsZero() {
+		return
+	}
+	if !m.Cluster.IsZero() && m.Cluster != st.Cluster {
+		s.drops.Foreign++
+		s.drops.LastForeign, s.drops.LastForeignFrom = m.Cluster, m.From
+		return
+	}
+	answer := raft.JoinAnswer{Leader: st.Leader}
+	_, known := st.Config.Member(m.From)
+	switch {
+	case known || st.Role != raft.Leader:
+	case s.cfg.ManualJoin:
+		answer.Reason = "this cluster admits devices by hand: edgeraft members add " + string(m.From)
+	default:
+		ch := raft.Change{Kind: raft.AddLearner, ID: m.From, Name: clip(b.Name, raft.MaxNameLen)}
+		if err := s.core.ProposeChange(ch); err != nil {
+			answer.Reason = clip(err.Error(), raft.MaxReasonLen)
+		}
+	}
+	s.parts.Comms.Send(raft.Message{
+		Cluster: st.Cluster, From: s.cfg.Core.ID, To: m.From, Body: answer,
+	})
+}
+
+// clip makes text fit for a message: valid UTF-8 of at most n bytes.
+func clip(text string, n int) string {
+	text = strings.ToValidUTF8(text, "?")
+	for len(text) > n {
+		_, size := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-size]
+	}
+	return text
+}
+
+// proposeMembership lets a leader turn learners into voters.
+func (s *Server) proposeMembership() {
+	if s.core.Role() != raft.Leader || !s.core.HasLearners() {
+		return
+	}
+	if ch, ok := nextPromotion(s.core.Status(), s.cfg.MaxVoters, 3*s.cfg.Core.HeartbeatTicks); ok {
+		// It fits by construction; should it not, the next tick tries again.
+		_ = s.core.ProposeChange(ch)
+	}
+}
+
+// maxPromotionLag is how many entries a learner may be behind when it gets its
+// vote: so few that it catches up within a round trip or two (§4.2.1).
+const maxPromotionLag = 64
+
+// nextPromotion picks a learner to be made a voter: the number of voters is
+// kept odd up to maxVoters, except that two devices are both voters. Only
+// learners that are heard and nearly caught up count.
+func nextPromotion(st raft.Status, maxVoters, maxSilent int) (raft.Change, bool) {
+	if !st.CanChange {
+		return raft.Change{}, false
+	}
+	voters := st.Config.Voters()
+	var fit []raft.NodeID
+	for _, m := range st.Config.Members {
+		p, ok := st.Peers[m.ID]
+		if m.Role == raft.Learner && ok && p.Match > 0 && p.Match+maxPromotionLag >= st.Commit && p.Silent <= maxSilent {
+			fit = append(fit, m.ID)
+		}
+	}
+	need := 1
+	if voters >= 3 && voters%2 == 1 {
+		need = 2 // an even number of voters tolerates no more failures
+	}
+	if voters+need > maxVoters || len(fit) < need {
+		return raft.Change{}, false
+	}
+	return raft.Change{Kind: raft.Promote, ID: fit[0]}, true
+}
+
+// Found makes this blank device the first member of a new cluster.
+func (s *Server) Found(ctx context.Context, cluster raft.ClusterID) error {
+	var err error
+	if e := s.do(ctx, func() { err = s.core.Found(cluster, clip(s.cfg.Name, raft.MaxNameLen)) }); e != nil {
+		return fmt.Errorf("found a cluster: %w", e)
+	}
+	return err
+}
+
+// ChangeMember starts a membership change; only the leader can. It returns
+// when the change is in force, which is before it is committed.
+func (s *Server) ChangeMember(ctx context.Context, ch raft.Change) error {
+	var err error
+	if e := s.do(ctx, func() { err = s.core.ProposeChange(ch) }); e != nil {
+		return fmt.Errorf("change the membership: %w", e)
+	}
+	return err
+}
+
+// Status is a picture of the device.
+type Status struct {
+	raft.Status
+	Applied    raft.Index // by the App; hides raft.Status.Applied
+	Drops      Drops
+	JoinReason string // why it is not admitted yet, where the cluster said so
+}
+
+// Status returns a picture of the present state.
+func (s *Server) Status(ctx context.Context) (Status, error) {
+	var st Status
+	err := s.do(ctx, func() {
+		st = Status{Status: s.core.Status(), Applied: s.applied, Drops: s.drops, JoinReason: s.join.reason}
+	})
+	if err != nil {
+		return Status{}, fmt.Errorf("status: %w", err)
+	}
+	return st, nil
+}

@@ -1,0 +1,247 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// Server is one device of the cluster. Its methods may be called from any
+// goroutine, while Run runs.
+type Server struct {
+	cfg   Config
+	parts Parts
+	core  *raft.Core // the loop's alone
+
+	requests chan func()
+	stopped  chan struct{} // closed when the loop has ended
+	disk     *disk
+	changes  *changes
+
+	waiters map[raft.ProposalID]*waiter
+	readers []*reader
+	applied raft.Index
+	join    joiner
+	drops   Drops
+	clock   clock
+}
+
+// Drops counts messages that were received and not taken, since the start.
+type Drops struct {
+	Foreign    uint64 // of another cluster
+	Unexpected uint64 // that no correct member would send
+	// LastForeign is the cluster, and its member, of the newest foreign one.
+	LastForeign     raft.ClusterID
+	LastForeignFrom raft.NodeID
+}
+
+// New makes a Server from its parts and what the log held when it was opened.
+func New(cfg Config, parts Parts, stored raft.Stored) (*Server, error) {
+	if cfg.Tick <= 0 {
+		return nil, errors.New("make a server: the length of a tick must be positive")
+	}
+	if parts.Comms == nil || parts.Log == nil || parts.App == nil {
+		return nil, errors.New("make a server: comms, log and app are all needed")
+	}
+	core, err := raft.New(cfg.Core, stored)
+	if err != nil {
+		return nil, fmt.Errorf("make a server: %w", err)
+	}
+	s := &Server{
+		cfg: cfg, parts: parts, core: core,
+		requests: make(chan func(), maxRequests),
+		stopped:  make(chan struct{}),
+		disk:     newDisk(parts.Log),
+		changes:  newChanges(parts.Monitor),
+		waiters:  map[raft.ProposalID]*waiter{},
+	}
+	return s, nil
+}
+
+// Run runs the device until ctx ends or its storage fails, and returns nil or
+// the failure. It can be called once.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.end()
+	go s.disk.run()
+	go s.changes.run()
+	s.clock.start(s.cfg.Tick)
+	s.join.schedule(0)
+	s.settle()
+	timer := time.NewTimer(s.sleep())
+	defer timer.Stop()
+	for {
+		if err := s.wait(ctx, timer); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		s.tick()
+		s.settle()
+		timer.Reset(s.sleep())
+	}
+}
+
+// end releases everyone who still waits. What was proposed may yet be
+// committed by the others.
+func (s *Server) end() {
+	s.disk.stop()
+	s.changes.stop()
+	defer close(s.stopped)
+	for id, w := range s.waiters {
+		if s.core.Cancel(id) {
+			w.end(outcome{err: fmt.Errorf("propose: the agent stops: %w", raft.ErrOutcomeUnknown)})
+		} else {
+			w.end(outcome{err: fmt.Errorf("propose: %w", raft.ErrStopped)})
+		}
+	}
+	for _, r := range s.readers {
+		r.end(fmt.Errorf("read: %w", raft.ErrStopped))
+	}
+}
+
+// wait blocks until there is an input, and takes in a bounded number of those
+// that are there, so that they share a save and a message.
+func (s *Server) wait(ctx context.Context, timer *time.Timer) error {
+	received := s.parts.Comms.Received()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case m := <-received:
+		s.receive(m)
+	case f := <-s.requests:
+		f()
+	case r := <-s.disk.results:
+		if err := s.saved(r); err != nil {
+			return err
+		}
+	case <-timer.C:
+	}
+	for range maxBatch {
+		select {
+		case m := <-received:
+			s.receive(m)
+		case f := <-s.requests:
+			f()
+		case r := <-s.disk.results:
+			if err := s.saved(r); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+func (s *Server) saved(r result) error {
+	if r.err != nil {
+		return fmt.Errorf("the log could not be written, so this device must not go on until it has been restarted: %w", r.err)
+	}
+	s.core.Saved(r.seq)
+	return nil
+}
+
+func (s *Server) receive(m raft.Message) {
+	switch b := m.Body.(type) {
+	case raft.Join:
+		s.receiveJoin(m, b)
+		return
+	case raft.JoinAnswer:
+		s.join.answered(b)
+		return
+	}
+	switch err := s.core.Step(m); {
+	case err == nil:
+	case errors.Is(err, raft.ErrForeign):
+		s.drops.Foreign++
+		s.drops.LastForeign, s.drops.LastForeignFrom = m.Cluster, m.From
+	default:
+		s.drops.Unexpected++
+	}
+}
+
+// tick passes the time on to the core and to what else waits for it.
+func (s *Server) tick() {
+	for range s.clock.elapsed(s.cfg.Core.HeartbeatTicks) {
+		s.core.Tick()
+		s.join.tick()
+	}
+	s.proposeMembership()
+	s.askToJoin()
+}
+
+// sleep is how long nothing needs to be done.
+func (s *Server) sleep() time.Duration {
+	ticks := s.core.TicksUntilWork()
+	if j := s.join.ticksUntilWork(); j > 0 {
+		ticks = min(ticks, j)
+	}
+	return s.clock.plan(ticks)
+}
+
+// settle carries out all that the core wants done.
+func (s *Server) settle() {
+	s.startReads()
+	for {
+		rd := s.core.Ready()
+		if rd.Empty() {
+			break
+		}
+		if rd.Save != nil {
+			s.disk.put(*rd.Save)
+		}
+		for _, m := range rd.Messages {
+			s.parts.Comms.Send(m)
+		}
+		s.apply(rd.Committed)
+		s.finishReads(rd.Reads)
+		for _, f := range rd.Failed {
+			s.finish(f.ID, outcome{err: f.Err})
+		}
+	}
+	s.changes.look(s.core)
+}
+
+func (s *Server) apply(es []raft.Entry) {
+	for _, e := range es {
+		var result []byte
+		if e.Kind == raft.EntryCommand {
+			result = s.parts.App.Apply(e)
+		}
+		s.applied = e.Index
+		if e.ID != 0 {
+			s.finish(e.ID, outcome{applied: Applied{Index: e.Index, Term: e.Term, Result: result}})
+		}
+	}
+	if len(es) > 0 {
+		s.releaseReaders()
+	}
+}
+
+// do runs f in the loop and returns nil when it has run. On an error it has not
+// run and never will; ctx only bounds the wait for a place in the queue.
+func (s *Server) do(ctx context.Context, f func()) error {
+	ran := make(chan struct{})
+	select {
+	case s.requests <- func() { f(); close(ran) }:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.stopped:
+		return raft.ErrStopped
+	}
+	select {
+	case <-ran:
+		return nil
+	case <-s.stopped:
+	}
+	select {
+	case <-ran: // it ran as the loop's last act
+		return nil
+	default:
+		return raft.ErrStopped
+	}
+}
