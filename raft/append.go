@@ -24,8 +24,10 @@ func (c *Core) receiveAppend(m Message, b AppendRequest) error {
 	grew := c.takeEntries(b)
 	c.commitTo(min(b.Commit, c.verified))
 	// What grew is answered when it is durable; a heartbeat, a repetition and
-	// a question about reads are answered now, with what is durable now.
-	if !grew || newRound {
+	// a question about reads are answered now, with what is durable now. So is
+	// all while the disk is slow, or the leader would run out of its window
+	// and this device's own clients would wait for the disk.
+	if !grew || newRound || c.store.slow() {
 		c.send(m.From, c.appendAnswer())
 	}
 	return nil
@@ -83,7 +85,11 @@ func (c *Core) takeEntries(b AppendRequest) bool {
 
 // appendAnswer promises what is durable and agrees with the leader, no more.
 func (c *Core) appendAnswer() AppendResponse {
-	return AppendResponse{Match: min(c.verified, c.log.stable), Read: c.reads.round}
+	r := AppendResponse{Match: min(c.verified, c.log.stable), Read: c.reads.round}
+	if c.verified > r.Match {
+		r.Received = c.verified
+	}
+	return r
 }
 
 // rejectAppend points the leader to where the logs may agree: behind the end

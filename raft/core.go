@@ -217,6 +217,7 @@ func (c *Core) takeCommitted() []Entry {
 // Tick advances time by one tick.
 func (c *Core) Tick() {
 	c.elapsed++
+	c.store.tick()
 	c.proposals.tick()
 	c.tickReads()
 	c.behaviour().tick(c)

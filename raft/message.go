@@ -62,6 +62,9 @@ type AppendResponse struct {
 	Prev          Index
 	ConflictTerm  Term
 	ConflictIndex Index
+	// Received, where it is above Match, is how far the log agrees in memory.
+	// It promises nothing; it lets the leader send on while the disk is slow.
+	Received Index
 }
 
 // Proposal is one command on its way into the log.

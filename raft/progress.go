@@ -67,15 +67,16 @@ func (c *Core) receiveAppendResponse(m Message, b AppendResponse) error {
 	if p == nil {
 		return nil // removed meanwhile
 	}
-	if b.Match > c.log.last() || b.Read > c.lead.round {
+	if max(b.Match, b.Received) > c.log.last() || b.Read > c.lead.round {
 		return fmt.Errorf("append response from %s beyond the end of the log: %w", m.From, ErrUnexpected)
 	}
 	p.silent = 0
 	p.readAck = max(p.readAck, b.Read)
 	c.releaseReads()
+	arrived := max(b.Match, b.Received)
+	p.flight = slices.DeleteFunc(p.flight, func(i Index) bool { return i <= arrived })
 	if b.Match > p.match {
 		p.match = b.Match
-		p.flight = slices.DeleteFunc(p.flight, func(i Index) bool { return i <= b.Match })
 		c.advanceCommit()
 	}
 	if b.Rejected {

@@ -22,6 +22,7 @@ type storage struct {
 	savedTerm Term   // the term that is durable
 	savedVote NodeID // and the vote with it
 	pending   []pendingSave
+	age       int // ticks since storage last reported progress, with saves pending
 	held      []withheld
 }
 
@@ -32,6 +33,17 @@ const maxWithheld = 256
 // maxPendingSaves bounds the saves under way. Beyond it the next one waits and
 // collects, so that a stuck disk costs a bounded amount of memory.
 const maxPendingSaves = 64
+
+// slowTicks is how many ticks without progress make storage count as slow.
+const slowTicks = 2
+
+func (s *storage) slow() bool { return s.age >= slowTicks }
+
+func (s *storage) tick() {
+	if len(s.pending) > 0 {
+		s.age++
+	}
+}
 
 // ticket is the save that makes the present state durable.
 func (s *storage) ticket() uint64 {
@@ -74,7 +86,7 @@ func (c *Core) Saved(seq uint64) {
 	if seq <= s.done || seq > s.seq {
 		return
 	}
-	s.done = seq
+	s.done, s.age = seq, 0
 	before := c.log.stable
 	n := 0
 	for _, p := range s.pending {

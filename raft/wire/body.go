@@ -59,6 +59,7 @@ type (
 		Prev          raft.Index `cbor:"4,keyasint,omitempty"`
 		ConflictTerm  raft.Term  `cbor:"5,keyasint,omitempty"`
 		ConflictIndex raft.Index `cbor:"6,keyasint,omitempty"`
+		Received      raft.Index `cbor:"7,keyasint,omitempty"`
 	}
 	forward struct {
 		Boot      uint64     `cbor:"1,keyasint,omitempty"`

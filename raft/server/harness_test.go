@@ -1,0 +1,273 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// The tests run whole servers in a synctest bubble: real goroutines, virtual
+// time, so that a disk that takes ten seconds costs the test nothing.
+
+const testTick = 50 * time.Millisecond
+
+// lan delivers messages between servers after a short delay, unless cut.
+type lan struct {
+	mu    sync.Mutex
+	inbox map[raft.NodeID]chan raft.Message
+	cut   map[raft.NodeID]bool
+}
+
+type port struct {
+	lan *lan
+	id  raft.NodeID
+	in  chan raft.Message
+}
+
+func (l *lan) port(id raft.NodeID) *port {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	in := make(chan raft.Message, 1024)
+	l.inbox[id] = in
+	return &port{l, id, in}
+}
+
+func (l *lan) setCut(id raft.NodeID, cut bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut[id] = cut
+}
+
+func (p *port) Received() <-chan raft.Message { return p.in }
+
+func (p *port) Send(m raft.Message) {
+	time.AfterFunc(time.Millisecond, func() {
+		p.lan.mu.Lock()
+		defer p.lan.mu.Unlock()
+		for id, in := range p.lan.inbox {
+			if id == p.id || m.To != "" && m.To != id || p.lan.cut[id] || p.lan.cut[p.id] {
+				continue
+			}
+			select {
+			case in <- m:
+			default:
+			}
+		}
+	})
+}
+
+// card is a Log whose saves take as long as they are told to.
+type card struct {
+	mu     sync.Mutex
+	delay  time.Duration
+	fail   error
+	stored raft.Stored
+	saves  int
+}
+
+func (c *card) Save(s raft.Save) error {
+	c.mu.Lock()
+	delay := c.delay
+	c.mu.Unlock()
+	time.Sleep(delay)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fail != nil {
+		return c.fail
+	}
+	c.saves++
+	c.stored.State = s.State
+	if len(s.Entries) > 0 {
+		keep := s.Entries[0].Index - 1
+		if int(keep) > len(c.stored.Entries) {
+			return fmt.Errorf("a gap before entry %d", keep+1)
+		}
+		c.stored.Entries = append(c.stored.Entries[:keep:keep], s.Entries...)
+	}
+	return nil
+}
+
+func (c *card) set(delay time.Duration, fail error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.delay, c.fail = delay, fail
+}
+
+// list is an App that remembers what it applied.
+type list struct {
+	mu    sync.Mutex
+	items []string
+}
+
+func (l *list) Apply(e raft.Entry) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.items = append(l.items, string(e.Data))
+	result, _ := json.Marshal(len(l.items))
+	return result
+}
+
+func (l *list) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]string(nil), l.items...)
+}
+
+type device struct {
+	*Server
+	id    raft.NodeID
+	card  *card
+	app   *list
+	boot  uint64
+	stop  context.CancelFunc
+	ended chan error
+}
+
+type world struct {
+	t       *testing.T
+	lan     *lan
+	devices []*device
+}
+
+func testID(i int) raft.NodeID { return raft.NodeIDFrom([10]byte{byte(i + 1)}) }
+
+// start starts n devices and makes the first found a cluster.
+func start(t *testing.T, n int) *world {
+	w := &world{t: t, lan: &lan{inbox: map[raft.NodeID]chan raft.Message{}, cut: map[raft.NodeID]bool{}}}
+	for i := range n {
+		d := &device{id: testID(i), card: &card{delay: 2 * time.Millisecond}}
+		w.devices = append(w.devices, d)
+		w.boot(d, nil)
+	}
+	if err := w.devices[0].Found(t.Context(), raft.ClusterIDFrom([16]byte{1})); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("all devices are voters", func() bool {
+		for _, d := range w.devices {
+			st := w.status(d)
+			if st.Config.Voters() != min(n, 5) || st.Leader == "" {
+				return false
+			}
+		}
+		return true
+	})
+	return w
+}
+
+func (w *world) boot(d *device, m Monitor) {
+	d.boot++
+	h := fnv.New64a()
+	fmt.Fprint(h, d.id, d.boot)
+	rng := rand.New(rand.NewSource(int64(h.Sum64())))
+	d.app = &list{}
+	s, err := New(Config{
+		Core: raft.Config{
+			ID: d.id, ElectionTicks: 30, HeartbeatTicks: 10, StallTicks: 200,
+			Random: rng.Intn, Boot: d.boot, ProposalBase: h.Sum64(),
+		},
+		Tick: testTick, Name: "device " + string(d.id[:4]), MaxVoters: 5,
+	}, Parts{Comms: w.lan.port(d.id), Log: d.card, App: d.app, Monitor: m}, d.card.stored)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	d.Server, d.stop, d.ended = s, cancel, make(chan error, 1)
+	go func() { d.ended <- s.Run(ctx) }()
+}
+
+func (w *world) halt(d *device) {
+	d.stop()
+	if err := <-d.ended; err != nil {
+		w.t.Errorf("device %s ended with: %v", d.id, err)
+	}
+}
+
+func (w *world) haltAll() {
+	for _, d := range w.devices {
+		w.halt(d)
+	}
+	synctest.Wait()
+}
+
+func (w *world) status(d *device) Status {
+	st, err := d.Status(w.t.Context())
+	if err != nil && !errors.Is(err, raft.ErrStopped) {
+		w.t.Fatal(err)
+	}
+	if st.Config == nil {
+		st.Config = &raft.Configuration{}
+	}
+	return st
+}
+
+func (w *world) leader() *device {
+	var found *device
+	w.eventually("there is a leader", func() bool {
+		for _, d := range w.devices {
+			if w.status(d).Role == raft.Leader && !w.lan.isCut(d.id) {
+				found = d
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+func (l *lan) isCut(id raft.NodeID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cut[id]
+}
+
+func (w *world) followers() []*device {
+	l := w.leader()
+	var fs []*device
+	for _, d := range w.devices {
+		if d != l {
+			fs = append(fs, d)
+		}
+	}
+	return fs
+}
+
+// eventually waits, in virtual time, at most a virtual minute.
+func (w *world) eventually(what string, f func() bool) {
+	w.t.Helper()
+	for range 6000 {
+		synctest.Wait()
+		if f() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.t.Fatalf("a minute went by and not yet: %s", what)
+}
+
+func (w *world) propose(d *device, text string, patience time.Duration) (Applied, error) {
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	return d.Propose(ctx, []byte(text))
+}
+
+func (w *world) mustPropose(d *device, text string) {
+	w.t.Helper()
+	if _, err := w.propose(d, text, 30*time.Second); err != nil {
+		w.t.Fatalf("propose %q on %s: %v", text, d.id, err)
+	}
+}
+
+func timeout(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
