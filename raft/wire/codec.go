@@ -17,8 +17,6 @@ const (
 	// MaxMessage is the most bytes of an encoded message, and of anything else
 	// here: room for one command of MaxData together with an ordinary batch.
 	MaxMessage = MaxData + 256<<10
-	// MaxReason is the most bytes of JoinAnswer.Reason.
-	MaxReason = 200
 	// MaxItems is the most elements of one array: entries or proposals of one
 	// message.
 	MaxItems = 4096

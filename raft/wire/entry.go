@@ -35,7 +35,7 @@ func AppendEntry(dst []byte, e raft.Entry) ([]byte, error) {
 		return dst, fmt.Errorf("encode entry %d: %w", e.Index, err)
 	}
 	w := fromEntry(e)
-	out, err := appendStored(dst, entryVersion, &w)
+	out, err := AppendStored(dst, entryVersion, &w)
 	if err != nil {
 		return dst, fmt.Errorf("encode entry %d: %w", e.Index, err)
 	}
@@ -45,7 +45,7 @@ func AppendEntry(dst []byte, e raft.Entry) ([]byte, error) {
 // DecodeEntry reads the stored form of an entry. Data without bytes is nil.
 func DecodeEntry(b []byte) (raft.Entry, error) {
 	var w entry
-	if err := decodeStored(b, entryVersion, &w); err != nil {
+	if err := DecodeStored(b, entryVersion, &w); err != nil {
 		return raft.Entry{}, fmt.Errorf("decode a stored entry: %w", err)
 	}
 	e, err := w.entry()

@@ -13,8 +13,9 @@ const checksumLen = 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// appendStored appends version, the encoding of v, and a checksum of both.
-func appendStored(dst []byte, version byte, v any) ([]byte, error) {
+// AppendStored appends the caller's version, the encoding of v, and a CRC32C of
+// both. Entries and the hard state are stored so, and other packages' records.
+func AppendStored(dst []byte, version byte, v any) ([]byte, error) {
 	out, err := appendCBOR(append(dst, version), v)
 	if err != nil {
 		return dst, err
@@ -23,9 +24,10 @@ func appendStored(dst []byte, version byte, v any) ([]byte, error) {
 	return binary.BigEndian.AppendUint32(out, sum), nil
 }
 
-// decodeStored undoes appendStored. The checksum is looked at first, so that
-// damage is never mistaken for a newer version.
-func decodeStored(b []byte, version byte, v any) error {
+// DecodeStored undoes AppendStored, as strict as Unmarshal. The checksum is
+// looked at first, so that damage (ErrChecksum) is never mistaken for a newer
+// version (ErrVersion).
+func DecodeStored(b []byte, version byte, v any) error {
 	if len(b) < 1+checksumLen {
 		return fmt.Errorf("%w: %d bytes are too few", ErrMalformed, len(b))
 	}
@@ -37,7 +39,7 @@ func decodeStored(b []byte, version byte, v any) error {
 	if err != nil {
 		return err
 	}
-	return decode(strict, content, v)
+	return Unmarshal(content, v)
 }
 
 // unversion checks the version byte in front of b and returns what follows.

@@ -81,7 +81,7 @@ func TestDecodeMessageRefuses(t *testing.T) {
 		{"sender is no ID", raw(t, messageVersion, fields{1: 3, 3: "AAAAAAAAAAAAAAAA", 4: bob, 6: fields{}}), ErrMalformed},
 		{"no addressee", raw(t, messageVersion, fields{1: 3, 3: alice, 6: fields{}}), ErrMalformed},
 		{"long name", rawMessage(t, kindJoin, fields{1: strings.Repeat("x", raft.MaxNameLen+1)}), ErrTooLarge},
-		{"long reason", rawMessage(t, kindJoinAnswer, fields{2: strings.Repeat("x", MaxReason+1)}), ErrTooLarge},
+		{"long reason", rawMessage(t, kindJoinAnswer, fields{2: strings.Repeat("x", raft.MaxReasonLen+1)}), ErrTooLarge},
 		{"leader is no ID", rawMessage(t, kindJoinAnswer, fields{1: "x"}), ErrMalformed},
 		{"unknown refusal", rawMessage(t, kindForwardRefused, fields{1: 1, 2: 1, 3: 9}), ErrMalformed},
 		{"large proposal", rawMessage(t, kindForward, fields{2: []any{[]any{1, 1, big}}}), ErrTooLarge},

@@ -36,6 +36,7 @@ func messageSamples() []messageSample {
 		{"append-request", from(8, raft.AppendRequest{PrevIndex: 6, PrevTerm: 6, Entries: entrySamples(), Commit: 6, Read: 1 << 40})},
 		{"append-response", from(8, raft.AppendResponse{Match: 301, Read: 5})},
 		{"append-received", from(8, raft.AppendResponse{Match: 301, Received: 333})},
+		{"append-response-slow-disk", from(8, raft.AppendResponse{Match: 299, Read: 5, Received: 301})},
 		{"append-rejected", from(8, raft.AppendResponse{Match: 1, Read: 5, Rejected: true, Prev: 300, ConflictTerm: 5, ConflictIndex: 250})},
 		{"forward", from(8, raft.Forward{Boot: 3, Proposals: []raft.ForwardedProposal{
 			{Seq: 1, ID: 1 << 63, Data: []byte("one")}, {Seq: 2, ID: 9},

@@ -24,7 +24,7 @@ func AppendHardState(dst []byte, s raft.HardState) ([]byte, error) {
 		return dst, fmt.Errorf("encode the hard state: %w", err)
 	}
 	w := hardState{Cluster: fromCluster(s.Cluster), Term: s.Term, Vote: s.Vote, Commit: s.Commit}
-	out, err := appendStored(dst, stateVersion, &w)
+	out, err := AppendStored(dst, stateVersion, &w)
 	if err != nil {
 		return dst, fmt.Errorf("encode the hard state: %w", err)
 	}
@@ -34,7 +34,7 @@ func AppendHardState(dst []byte, s raft.HardState) ([]byte, error) {
 // DecodeHardState reads the stored form of a hard state.
 func DecodeHardState(b []byte) (raft.HardState, error) {
 	var w hardState
-	if err := decodeStored(b, stateVersion, &w); err != nil {
+	if err := DecodeStored(b, stateVersion, &w); err != nil {
 		return raft.HardState{}, fmt.Errorf("decode the stored hard state: %w", err)
 	}
 	cluster, err := toCluster(w.Cluster)

@@ -35,7 +35,7 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 
 func TestDecodeStoredRefuses(t *testing.T) {
 	stored := func(version byte, v any) []byte {
-		b, err := appendStored(nil, version, v)
+		b, err := AppendStored(nil, version, v)
 		if err != nil {
 			t.Fatal(err)
 		}

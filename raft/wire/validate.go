@@ -33,7 +33,7 @@ func checkMessage(m raft.Message) error {
 		if err := checkIDOrNone("leader", b.Leader); err != nil {
 			return err
 		}
-		return checkText("the reason", b.Reason, MaxReason)
+		return checkText("the reason", b.Reason, raft.MaxReasonLen)
 	}
 	return nil
 }

@@ -1,0 +1,114 @@
+package boltlog
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+const (
+	identityName    = "identity"
+	newSuffix       = ".new" // of a file under construction; one left by a crash is thrown away
+	identityVersion = 1
+	maxIdentity     = 4 << 10 // bytes read of the identity file
+)
+
+// identityFile is DIR/identity, and whether there is one and it can be read.
+type identityFile struct {
+	Version int         `json:"version"`
+	ID      raft.NodeID `json:"id"`
+	Cluster string      `json:"cluster"`
+
+	exists, valid bool
+}
+
+// readIdentity reads DIR/identity. That it cannot be understood is no error:
+// the database has the same, and a checksum.
+func readIdentity(dir string) (identityFile, error) {
+	f, err := os.Open(filepath.Join(dir, identityName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return identityFile{}, nil
+	}
+	if err != nil {
+		return identityFile{}, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxIdentity))
+	if err != nil {
+		return identityFile{}, fmt.Errorf("read the identity: %w", err)
+	}
+	var id identityFile
+	err = json.Unmarshal(b, &id)
+	id.exists, id.valid = true, err == nil && id.ID.Valid()
+	return id, nil
+}
+
+func writeIdentity(dir string, d device) error {
+	b, err := json.Marshal(identityFile{Version: identityVersion, ID: d.ID, Cluster: d.Cluster})
+	if err != nil {
+		return fmt.Errorf("write the identity: %w", err)
+	}
+	path := filepath.Join(dir, identityName)
+	if err := os.WriteFile(path+newSuffix, append(b, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write the identity: %w", err)
+	}
+	return publish(path)
+}
+
+// create makes the database with a new identity. It gets its name when it is
+// complete and durable, so that a crash leaves none or a whole one. The
+// identity file follows when the database is opened: the other way round, a
+// crash in between would look like a lost database.
+func create(dir, cluster string) error {
+	var random [10]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return err
+	}
+	c := content{device: device{ID: raft.NodeIDFrom(random), Cluster: cluster}}
+	path := filepath.Join(dir, databaseName)
+	f, err := os.OpenFile(path+newSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	db, err := bolt.Open(path+newSuffix, 0o600, boltOptions(f))
+	if err != nil {
+		return errors.Join(err, closeAgain(f))
+	}
+	if err := errors.Join(db.Update(c.put), db.Close()); err != nil {
+		return err
+	}
+	return publish(path)
+}
+
+// publish makes path.new durable and gives it its name, durably.
+func publish(path string) error {
+	f, err := os.OpenFile(path+newSuffix, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(path+newSuffix, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes the names in dir durable.
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
