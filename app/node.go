@@ -2,10 +2,15 @@ package app
 
 import (
 	"context"
+	"errors"
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/raft"
 )
+
+// ErrBadKey: what was given to Join is not the text of a cluster key. A Node
+// wraps it with what is wrong.
+var ErrBadKey = errors.New("this is not a cluster key")
 
 // Applied is what became of a committed command.
 type Applied struct {

@@ -1,0 +1,134 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/app/kv"
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// How long a caller should wait before it tries again, in milliseconds.
+const (
+	retryNoLeaderMS = 500 // about an election
+	retryBusyMS     = 200
+)
+
+// failure is an answer that is not a success.
+type failure struct {
+	status int
+	api.ErrorDetail
+}
+
+func (f *failure) Error() string { return f.Message }
+
+func fail(status int, code, format string, args ...any) *failure {
+	return &failure{status, api.ErrorDetail{Code: code, Message: fmt.Sprintf(format, args...)}}
+}
+
+func badRequest(format string, args ...any) *failure {
+	return fail(http.StatusBadRequest, api.CodeBadRequest, format, args...)
+}
+
+// known is how the errors that can be expected appear on the socket. The first
+// that matches counts.
+var known = []struct {
+	err     error
+	status  int
+	code    string
+	retryMS int
+	next    string // what to do, after the error's own text
+}{
+	{raft.ErrOutcomeUnknown, http.StatusGatewayTimeout, api.CodeOutcomeUnknown, 0,
+		"it may still take effect: look before you repeat it"},
+	{raft.ErrNoLeader, http.StatusServiceUnavailable, api.CodeNoLeader, retryNoLeaderMS,
+		"surely not applied; try again, and see edgeraft status if it lasts"},
+	{raft.ErrNotLeader, http.StatusServiceUnavailable, api.CodeNoLeader, retryNoLeaderMS,
+		"surely not applied; try again, or ask the leader that edgeraft status names"},
+	{raft.ErrNotFounded, http.StatusServiceUnavailable, api.CodeNotFounded, 0,
+		"found one with edgeraft init, or join one with edgeraft join"},
+	{raft.ErrStopped, http.StatusServiceUnavailable, api.CodeStopping, retryNoLeaderMS,
+		"surely not applied; try again when it runs, or on another device"},
+	{raft.ErrBusy, http.StatusTooManyRequests, api.CodeTooMany, retryBusyMS,
+		"surely not applied; try again, more slowly"},
+	{raft.ErrLogFull, http.StatusInsufficientStorage, api.CodeLogFull, 0,
+		"surely not applied; see edgeraft status"},
+	{raft.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, 0,
+		"send less at once"},
+	{raft.ErrAlreadyFounded, http.StatusConflict, api.CodeConflict, 0,
+		"see edgeraft status"},
+	{raft.ErrChangePending, http.StatusConflict, api.CodeConflict, retryNoLeaderMS,
+		"try again when it is"},
+	{raft.ErrBadChange, http.StatusConflict, api.CodeConflict, 0,
+		"see edgeraft members list"},
+	{ErrBadKey, http.StatusBadRequest, api.CodeBadRequest, 0,
+		"give the text that edgeraft init or edgeraft keygen printed"},
+	{kv.ErrBadKey, http.StatusBadRequest, api.CodeBadRequest, 0, ""},
+	{kv.ErrBadTxn, http.StatusBadRequest, api.CodeBadRequest, 0, ""},
+	{kv.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, 0,
+		"send less at once"},
+	// A context's end comes last: an error that also says what became of the
+	// proposal is more precise. Alone it leaves that open.
+	{context.DeadlineExceeded, http.StatusGatewayTimeout, api.CodeOutcomeUnknown, 0,
+		"no answer in time; it may still take effect: look before you repeat it"},
+	{context.Canceled, http.StatusGatewayTimeout, api.CodeOutcomeUnknown, 0,
+		"the request ended first; it may still take effect: look before you repeat it"},
+}
+
+// failureOf finds the answer for an error.
+func failureOf(err error) *failure {
+	var f *failure
+	if errors.As(err, &f) {
+		return f
+	}
+	var compacted *compactedError
+	if errors.As(err, &compacted) {
+		f := fail(http.StatusGone, api.CodeCompacted,
+			"%v; read the state anew (GET /v1/kv), then watch from index %d", compacted, compacted.resumeFrom)
+		f.ResumeFrom = uint64(compacted.resumeFrom)
+		return f
+	}
+	for _, k := range known {
+		if !errors.Is(err, k.err) {
+			continue
+		}
+		f := fail(k.status, k.code, "%v", err)
+		if k.next != "" {
+			f.Message += "; " + k.next
+		}
+		f.RetryAfterMS = k.retryMS
+		return f
+	}
+	return fail(http.StatusInternalServerError, api.CodeInternal, "%v; see the agent's log", err)
+}
+
+// readFailure is failureOf for calls that change nothing: where a change's
+// outcome would be unknown, a read merely found no quorum in time.
+func readFailure(err error) error {
+	if errors.Is(err, raft.ErrOutcomeUnknown) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		f := fail(http.StatusServiceUnavailable, api.CodeNoLeader,
+			"%v: no leader with a quorum confirmed the read in time; try again, or read with consistency=stale", err)
+		f.RetryAfterMS = retryNoLeaderMS
+		return f
+	}
+	return err
+}
+
+// writeFailure answers with the error in the form of the contract.
+func writeFailure(w http.ResponseWriter, err error) {
+	f := failureOf(err)
+	writeJSON(w, f.status, api.Error{Error: f.ErrorDetail})
+}
+
+// writeJSON answers with v. Should the caller be gone, nobody is left to tell.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v)
+}

@@ -1,0 +1,146 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+func (s *Server) nodeStatus(req *request) (api.Status, error) {
+	ctx, cancel := context.WithTimeout(req.r.Context(), statusTimeout)
+	defer cancel()
+	status, err := s.node.Status(ctx)
+	if ctx.Err() != nil {
+		return api.Status{}, fail(http.StatusServiceUnavailable, api.CodeInternal,
+			"the agent did not tell its status within %v; it is overloaded or stuck, see its log", statusTimeout)
+	}
+	return status, err
+}
+
+func (s *Server) status(req *request) error {
+	status, err := s.nodeStatus(req)
+	if err != nil {
+		return err
+	}
+	writeJSON(req.w, http.StatusOK, status)
+	return nil
+}
+
+func (s *Server) members(req *request) error {
+	status, err := s.nodeStatus(req)
+	if err != nil {
+		return err
+	}
+	members := status.Members
+	if members == nil {
+		members = []api.Member{}
+	}
+	writeJSON(req.w, http.StatusOK, api.Members{Members: members})
+	return nil
+}
+
+func (s *Server) addMember(req *request) error {
+	var body api.MemberRequest
+	if err := req.json(&body); err != nil {
+		return err
+	}
+	if len(body.Name) > raft.MaxNameLen || !utf8.ValidString(body.Name) {
+		return badRequest("the name may have %d bytes of UTF-8", raft.MaxNameLen)
+	}
+	return s.changeMember(req, body.ID, raft.Change{Kind: raft.AddLearner, Name: body.Name})
+}
+
+func (s *Server) promoteMember(req *request) error {
+	return s.changeMember(req, req.name, raft.Change{Kind: raft.Promote})
+}
+
+func (s *Server) demoteMember(req *request) error {
+	return s.changeMember(req, req.name, raft.Change{Kind: raft.Demote})
+}
+
+func (s *Server) removeMember(req *request) error {
+	return s.changeMember(req, req.name, raft.Change{Kind: raft.Remove})
+}
+
+func (s *Server) changeMember(req *request, id string, change raft.Change) error {
+	var err error
+	if change.ID, err = nodeID(id); err != nil {
+		return err
+	}
+	ctx, cancel := req.context()
+	defer cancel()
+	if err := s.node.ChangeMember(ctx, change); err != nil {
+		return err
+	}
+	writeJSON(req.w, http.StatusOK, api.MemberChanged{ID: id})
+	return nil
+}
+
+func (s *Server) found(req *request) error {
+	ctx, cancel := req.context()
+	defer cancel()
+	setup, err := s.node.Init(ctx)
+	if err != nil {
+		return err
+	}
+	writeJSON(req.w, http.StatusOK, setup)
+	return nil
+}
+
+func (s *Server) join(req *request) error {
+	var body api.JoinRequest
+	if err := req.json(&body); err != nil {
+		return err
+	}
+	key := strings.TrimSpace(body.Key) // it often comes from a file
+	if key == "" {
+		return badRequest("the key is empty; give the text that edgeraft init or edgeraft keygen printed")
+	}
+	ctx, cancel := req.context()
+	defer cancel()
+	setup, err := s.node.Join(ctx, key)
+	if err != nil {
+		return err
+	}
+	writeJSON(req.w, http.StatusOK, setup)
+	return nil
+}
+
+// healthz answers whether the agent is alive: its loop answers, and its
+// storage has not failed. It says nothing about the cluster.
+func (s *Server) healthz(req *request) error {
+	status, err := s.nodeStatus(req)
+	if err != nil {
+		return err
+	}
+	if status.Storage.Error != "" {
+		return fail(http.StatusServiceUnavailable, api.CodeInternal, "the storage failed: %s; see edgeraft status", status.Storage.Error)
+	}
+	writeJSON(req.w, http.StatusOK, api.Health{Status: "ok"})
+	return nil
+}
+
+// readyz answers whether the device can serve what needs the cluster.
+func (s *Server) readyz(req *request) error {
+	status, err := s.nodeStatus(req)
+	if err != nil {
+		return err
+	}
+	switch {
+	case status.Cluster.ID == "":
+		return fail(http.StatusServiceUnavailable, api.CodeNotFounded,
+			"%v; found one with edgeraft init, or join one with edgeraft join", raft.ErrNotFounded)
+	case status.Node.State != "member":
+		return fail(http.StatusServiceUnavailable, api.CodeNoLeader, "this device's state is %s; see edgeraft status", status.Node.State)
+	case status.Cluster.Leader == "":
+		f := fail(http.StatusServiceUnavailable, api.CodeNoLeader, "%v; see edgeraft status", raft.ErrNoLeader)
+		f.RetryAfterMS = retryNoLeaderMS
+		return f
+	}
+	writeJSON(req.w, http.StatusOK, api.Health{Status: "ok"})
+	return nil
+}

@@ -1,0 +1,264 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/app/kv"
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// prepareRead makes the state fresh enough: linearizable (thesis §6.4), or as
+// stale as it is, which it then says.
+func (s *Server) prepareRead(req *request) error {
+	switch c := req.query["consistency"]; c {
+	case "", "linearizable":
+		ctx, cancel := req.context()
+		defer cancel()
+		if err := s.node.Barrier(ctx); err != nil {
+			return readFailure(err)
+		}
+	case "stale":
+		req.w.Header().Set(api.HeaderLeaderContact, s.leaderContact(req.r.Context()))
+	default:
+		return badRequest("consistency=%s: give stale or linearizable", c)
+	}
+	// Taken before the state is read, so that what is read is at least as new.
+	req.w.Header().Set(api.HeaderApplied, strconv.FormatUint(uint64(s.store.Applied()), 10))
+	return nil
+}
+
+// leaderContact is how many milliseconds ago this device heard from a leader.
+func (s *Server) leaderContact(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	status, err := s.node.Status(ctx)
+	if err != nil {
+		return "unknown"
+	}
+	for _, m := range status.Members {
+		switch {
+		case !m.Leader:
+		case m.Self:
+			return "0"
+		case m.LastContactMS != nil:
+			return strconv.FormatInt(*m.LastContactMS, 10)
+		}
+	}
+	return "unknown"
+}
+
+func (s *Server) get(req *request) error {
+	if err := kv.CheckKey(req.name); err != nil {
+		return err
+	}
+	if err := s.prepareRead(req); err != nil {
+		return err
+	}
+	value, index, ok := s.store.Get(req.name)
+	if !ok {
+		return fail(http.StatusNotFound, api.CodeNotFound, "there is no key %q", req.name)
+	}
+	header := req.w.Header()
+	header.Set(api.HeaderIndex, strconv.FormatUint(uint64(index), 10))
+	header.Set("Content-Type", "application/octet-stream")
+	header.Set("Content-Length", strconv.Itoa(len(value)))
+	// Should the caller be gone, nobody is left to tell.
+	_, _ = req.w.Write(value)
+	return nil
+}
+
+func (s *Server) list(req *request) error {
+	prefix, err := req.text("prefix")
+	if err != nil {
+		return err
+	}
+	after, err := req.text("after")
+	if err != nil {
+		return err
+	}
+	limit, given, err := req.uint("limit")
+	if err != nil {
+		return err
+	}
+	if given && (limit == 0 || limit > kv.MaxListItems) {
+		return badRequest("limit=%d: give 1 to %d, and go on with after=KEY", limit, kv.MaxListItems)
+	}
+	if err := s.prepareRead(req); err != nil {
+		return err
+	}
+	found := s.store.List(kv.ListQuery{Prefix: prefix, After: after, Limit: int(limit)})
+	answer := api.List{Applied: uint64(found.Applied), Items: make([]api.KeyValue, len(found.Items))}
+	for i, it := range found.Items {
+		answer.Items[i] = api.KeyValue{Key: it.Key, Bytes: api.BytesOf(it.Value), Index: uint64(it.Index)}
+	}
+	if found.More {
+		answer.Next = found.Items[len(found.Items)-1].Key
+	}
+	writeJSON(req.w, http.StatusOK, answer)
+	return nil
+}
+
+func (s *Server) put(req *request) error {
+	if _, given := req.query["ttl"]; given {
+		return fail(http.StatusNotImplemented, api.CodeUnsupported, "this version does not take ttl; leave it out, and delete the key in time")
+	}
+	return s.changeKey(req, func(ifIndex *uint64) ([]byte, error) {
+		return kv.Put(req.name, req.body, ifIndex)
+	})
+}
+
+func (s *Server) delete(req *request) error {
+	return s.changeKey(req, func(ifIndex *uint64) ([]byte, error) {
+		return kv.Delete(req.name, ifIndex)
+	})
+}
+
+// changeKey commits the command that encode makes, and answers.
+func (s *Server) changeKey(req *request, encode func(ifIndex *uint64) ([]byte, error)) error {
+	var ifIndex *uint64
+	if n, given, err := req.uint("if_index"); err != nil {
+		return err
+	} else if given {
+		ifIndex = &n
+	}
+	command, err := encode(ifIndex)
+	if err != nil {
+		return err
+	}
+	applied, result, err := s.commit(req, command)
+	if err != nil {
+		return err
+	}
+	switch result.Outcome {
+	case kv.Absent:
+		return fail(http.StatusNotFound, api.CodeNotFound, "there is no key %q", req.name)
+	case kv.CompareFailed:
+		req.w.Header().Set(api.HeaderIndex, strconv.FormatUint(result.Index, 10))
+		if result.Index == 0 {
+			return fail(http.StatusConflict, api.CodeCompareFailed, "the key %q is absent; it was not changed", req.name)
+		}
+		return fail(http.StatusConflict, api.CodeCompareFailed,
+			"the key %q last changed at index %d; it was not changed", req.name, result.Index)
+	}
+	s.writeApplied(req, api.Applied{Index: uint64(applied.Index), Term: uint64(applied.Term)})
+	return nil
+}
+
+// commit proposes an operation on keys. Outcomes that are alike for all of
+// them are errors.
+func (s *Server) commit(req *request, command []byte) (Applied, kv.Result, error) {
+	ctx, cancel := req.context()
+	defer cancel()
+	applied, err := s.node.Propose(ctx, command)
+	if err != nil {
+		return Applied{}, kv.Result{}, err
+	}
+	result, err := kv.ParseResult(applied.Result)
+	if err != nil {
+		return Applied{}, kv.Result{}, err
+	}
+	switch result.Outcome {
+	case kv.StateFull:
+		return Applied{}, kv.Result{}, fail(http.StatusInsufficientStorage, api.CodeStateFull,
+			"the key/value state would exceed its limit of %d bytes; nothing was changed; delete something first", kv.MaxStateBytes)
+	case kv.Malformed:
+		return Applied{}, kv.Result{}, errors.New("this device could not read the command it proposed")
+	}
+	return applied, result, nil
+}
+
+func (s *Server) propose(req *request) error {
+	ctx, cancel := req.context()
+	defer cancel()
+	applied, err := s.node.Propose(ctx, kv.Command(req.body))
+	if err != nil {
+		return err
+	}
+	s.writeApplied(req, api.Applied{Index: uint64(applied.Index), Term: uint64(applied.Term), Result: applied.Result})
+	return nil
+}
+
+func (s *Server) writeApplied(req *request, a api.Applied) {
+	req.w.Header().Set(api.HeaderIndex, strconv.FormatUint(a.Index, 10))
+	writeJSON(req.w, http.StatusOK, a)
+}
+
+func (s *Server) txn(req *request) error {
+	var body api.Txn
+	if err := req.json(&body); err != nil {
+		return err
+	}
+	txn, err := transactionOf(body)
+	if err != nil {
+		return err
+	}
+	command, err := kv.Txn(txn)
+	if err != nil {
+		return err
+	}
+	if limit := s.limits.MaxValueBytes + kv.MaxOverhead; len(command) > limit {
+		return fail(http.StatusRequestEntityTooLarge, api.CodeTooLarge,
+			"the transaction has %d bytes and may have %d", len(command), limit)
+	}
+	applied, result, err := s.commit(req, command)
+	if err != nil {
+		return err
+	}
+	req.w.Header().Set(api.HeaderIndex, strconv.FormatUint(uint64(applied.Index), 10))
+	writeJSON(req.w, http.StatusOK, api.TxnResult{
+		Index: uint64(applied.Index), Term: uint64(applied.Term), Succeeded: result.Held,
+	})
+	return nil
+}
+
+func transactionOf(body api.Txn) (kv.Transaction, error) {
+	var txn kv.Transaction
+	for _, c := range body.Compare {
+		txn.Compare = append(txn.Compare, kv.Compare{Key: c.Key, Index: c.Index})
+	}
+	var err error
+	if txn.Then, err = operationsOf("then", body.Then); err != nil {
+		return kv.Transaction{}, err
+	}
+	if txn.Else, err = operationsOf("else", body.Else); err != nil {
+		return kv.Transaction{}, err
+	}
+	return txn, nil
+}
+
+func operationsOf(list string, body []api.Operation) ([]kv.Operation, error) {
+	var ops []kv.Operation
+	for i, o := range body {
+		op := kv.Operation{Key: o.Key}
+		switch o.Op {
+		case "put":
+			value, err := o.Data()
+			if err != nil {
+				return nil, badRequest("%s[%d]: %v", list, i, err)
+			}
+			op.Kind, op.Value = kv.OpPut, value
+		case "delete":
+			if o.Bytes != (api.Bytes{}) {
+				return nil, badRequest("%s[%d]: a delete takes no value", list, i)
+			}
+			op.Kind = kv.OpDelete
+		default:
+			return nil, badRequest("%s[%d]: op is %q; give put or delete", list, i, o.Op)
+		}
+		ops = append(ops, op)
+	}
+	return ops, nil
+}
+
+// nodeID reads a member's ID as callers give it.
+func nodeID(text string) (raft.NodeID, error) {
+	id := raft.NodeID(text)
+	if !id.Valid() {
+		return "", badRequest("%q is not a device's ID, which has %d characters of a-z and 2-7; see edgeraft members list", text, raft.NodeIDLen)
+	}
+	return id, nil
+}
