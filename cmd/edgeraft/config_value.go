@@ -130,6 +130,19 @@ func wrongType(value any, want string) error {
 	return fmt.Errorf("%w: it is %s, but must be %s", errWrongType, is, want)
 }
 
+// kind is what stands for a value of the setting in help.
+func (s setting) kind() string {
+	switch s.field(new(Config)).(type) {
+	case *int:
+		return "number"
+	case *time.Duration:
+		return "duration"
+	case *[]string:
+		return "list"
+	}
+	return "text"
+}
+
 // text shows the value of a setting as a flag would take it.
 func (s setting) text(c *Config) string {
 	switch p := s.field(c).(type) {

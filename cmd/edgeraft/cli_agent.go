@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"runtime"
+	"runtime/debug"
+)
+
+// version is set when a release is built: -ldflags "-X main.version=v1.2.3".
+var version string
+
+// buildVersion is the version of this binary: that of the release, else what
+// the Go toolchain recorded, else "devel".
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
+}
+
+var versionCommand = command{
+	name: "version", scope: scopeNone, json: true,
+	summary: "print the version of this program",
+	example: "edgeraft version",
+	define: func(*flag.FlagSet) action {
+		return func(_ context.Context, inv *invocation) error {
+			if inv.json {
+				return inv.sayJSON(map[string]string{
+					"version": buildVersion(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
+				})
+			}
+			inv.say("edgeraft %s %s %s/%s", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return nil
+		}
+	},
+}
+
+var runCommand = command{
+	name: "run", scope: scopeLocal,
+	summary: "run the agent in the foreground",
+	details: "Without a key it waits for `edgeraft init` or `edgeraft join`. Ctrl-C or SIGTERM stops it in an\norderly way.",
+	example: "edgeraft run\nedgeraft run --data-dir ./data --socket ./edgeraft.sock --key-file ./cluster.key",
+	define: func(*flag.FlagSet) action {
+		return func(ctx context.Context, inv *invocation) error {
+			c, err := inv.config()
+			if err != nil {
+				return err
+			}
+			return runAgent(ctx, c, inv.stderr)
+		}
+	},
+}
+
+var demoCommand = command{
+	name: "demo", scope: scopeNone,
+	summary: "watch three agents on this machine form a cluster and survive the loss of one",
+	details: "Needs no configuration and leaves nothing behind. Exit code 0 means that every check held.",
+	example: "edgeraft demo",
+	define: func(*flag.FlagSet) action {
+		return func(ctx context.Context, inv *invocation) error {
+			if code := runDemo(ctx, demoOptions{}, inv.stdout, inv.stderr); code != exitDone {
+				return exitStatus(code)
+			}
+			return nil
+		}
+	},
+}

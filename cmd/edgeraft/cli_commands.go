@@ -1,0 +1,23 @@
+package main
+
+// commands is every command, in the order of help.
+var commands = []command{
+	demoCommand,
+	runCommand,
+	initCommand,
+	joinCommand,
+	statusCommand,
+	membersListCommand,
+	membersAddCommand,
+	membersPromoteCommand,
+	membersDemoteCommand,
+	membersRemoveCommand,
+	proposeCommand,
+	getCommand,
+	putCommand,
+	deleteCommand,
+	listCommand,
+	watchCommand,
+	keygenCommand,
+	versionCommand,
+}
