@@ -42,9 +42,20 @@ func harmed(t *testing.T, dir string, change func([]byte) []byte) string {
 	return to
 }
 
+// TestTruncatedFile cuts the file anywhere, also where only free pages are lost.
 func TestTruncatedFile(t *testing.T) {
 	dir, _ := filled(t)
-	for size := 0; size < 10*pageSize; size += pageSize / 2 {
+	l, _ := open(t, dir)
+	save(t, l, raft.Save{State: raft.HardState{Term: 4}, Entries: commands(4, 2, 3)})
+	m, err := newestMeta(l.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, l)
+	if m.pages < 10 {
+		t.Fatalf("the file has only %d pages", m.pages)
+	}
+	for size := 0; size < int(m.pages)*pageSize; size += pageSize / 2 {
 		to := harmed(t, dir, func(b []byte) []byte { return b[:size] })
 		want := ErrDamaged
 		if size == 0 {
@@ -78,7 +89,7 @@ func TestMetaPages(t *testing.T) {
 	for page := range 2 {
 		_, got := open(t, harmed(t, dir, zero(page)))
 		if !reflect.DeepEqual(got.Stored, want) || got.Identity.Boot != first.Identity.Boot+1 {
-			t.Errorf("without meta page %d: boot %d, stored %+v", page, got.Identity.Boot, got.Stored)
+			t.Errorf("without meta page %d: boot %d; %s", page, got.Identity.Boot, difference(got.Stored, want))
 		}
 	}
 }
@@ -125,7 +136,7 @@ func TestFlippedBits(t *testing.T) {
 			continue
 		}
 		if !reflect.DeepEqual(got.Stored, want) || got.Identity.ID != first.Identity.ID || got.Identity.Boot != first.Identity.Boot+1 {
-			t.Errorf("byte %d, bit %08b: opened with %+v", at, bit, got)
+			t.Errorf("byte %d, bit %08b: opened as %+v; %s", at, bit, got.Identity, difference(got.Stored, want))
 		}
 		mustClose(t, l)
 	}
@@ -150,7 +161,7 @@ func TestRandomPages(t *testing.T) {
 		l, got, err := Open(to, home)
 		switch {
 		case err == nil && !reflect.DeepEqual(got.Stored, want):
-			t.Errorf("opened with %+v", got)
+			t.Error(difference(got.Stored, want))
 		case err != nil && !errors.Is(err, ErrDamaged):
 			t.Errorf("error %v", err)
 		}

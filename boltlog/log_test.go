@@ -95,7 +95,7 @@ func TestSaveSurvivesReopening(t *testing.T) {
 		t.Errorf("identity %+v, then %+v", first.Identity, second.Identity)
 	}
 	if want := (raft.Stored{State: state, Entries: entries}); !reflect.DeepEqual(second.Stored, want) {
-		t.Errorf("stored %+v, want %+v", second.Stored, want)
+		t.Error(difference(second.Stored, want))
 	}
 }
 
@@ -110,7 +110,7 @@ func TestSaveReplacesTheTail(t *testing.T) {
 	_, got := open(t, dir)
 	want := append(append(commands(1, 1, 39), commands(2, 40, 42)...), commands(3, 43, 43)...)
 	if !reflect.DeepEqual(got.Stored.Entries, want) {
-		t.Errorf("stored %+v, want %+v", got.Stored.Entries, want)
+		t.Error(difference(got.Stored, raft.Stored{State: got.Stored.State, Entries: want}))
 	}
 }
 
@@ -142,7 +142,7 @@ func TestRefusedSaveIsFinal(t *testing.T) {
 			mustClose(t, l)
 			_, got := open(t, dir)
 			if want := (raft.Stored{State: state, Entries: commands(1, 1, 10)}); !reflect.DeepEqual(got.Stored, want) {
-				t.Errorf("stored %+v", got.Stored)
+				t.Error(difference(got.Stored, want))
 			}
 		})
 	}

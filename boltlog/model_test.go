@@ -52,8 +52,22 @@ func compare(t *testing.T, step int, got Opened, model raft.Stored, boot uint64)
 		t.Fatalf("step %d: boot %d, want %d", step, got.Identity.Boot, boot)
 	}
 	if !reflect.DeepEqual(got.Stored, model) {
-		t.Fatalf("step %d: stored\n%+v, want\n%+v", step, got.Stored, model)
+		t.Fatalf("step %d: %s", step, difference(got.Stored, model))
 	}
+}
+
+// difference says in one line where got is not want.
+func difference(got, want raft.Stored) string {
+	if got.State != want.State {
+		return fmt.Sprintf("state %+v, want %+v", got.State, want.State)
+	}
+	for i, e := range got.Entries {
+		if i < len(want.Entries) && !reflect.DeepEqual(e, want.Entries[i]) {
+			return fmt.Sprintf("entry %d of term %d, want entry %d of term %d",
+				e.Index, e.Term, want.Entries[i].Index, want.Entries[i].Term)
+		}
+	}
+	return fmt.Sprintf("%d entries, want %d", len(got.Entries), len(want.Entries))
 }
 
 // randomSave makes a save as the core could: entries follow on a random

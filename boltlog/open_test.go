@@ -59,7 +59,7 @@ func TestKilledProcess(t *testing.T) {
 		}
 		want := raft.Stored{State: raft.HardState{Term: 1, Commit: i - 1}, Entries: commands(1, 1, i)}
 		if !reflect.DeepEqual(got.Stored, want) {
-			t.Errorf("after %d saves: %+v", i, got.Stored)
+			t.Errorf("after %d saves: %s", i, difference(got.Stored, want))
 		}
 	}
 }
