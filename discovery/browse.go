@@ -74,7 +74,7 @@ func (s *search) consider(clean sanitiser, e *zeroconf.ServiceEntry) {
 	switch {
 	case err == nil:
 		if _, known := s.heard[p.ID]; known || len(s.heard) < maxInstances {
-			s.heard[p.ID] = s.round
+			s.heard[p.ID] = s.status.Rounds
 		}
 		s.cfg.Found(p)
 	case errors.Is(err, errSelf), errors.Is(err, errOtherCluster):

@@ -50,6 +50,8 @@ type Peer struct {
 type Status struct {
 	// Interfaces are those in use.
 	Interfaces []string
+	// Rounds counts the rounds since the start, also those that failed.
+	Rounds uint64
 	// LastRound is when a round last ended without error; zero before the first.
 	LastRound time.Time
 	// Peers counts the other devices of the cluster heard in the last 3 rounds.
@@ -95,7 +97,6 @@ type search struct {
 	ipv4   bool          // browse by IPv4 alone, as IPv6 failed on these links
 
 	pace   pace
-	round  uint64
 	heard  map[raft.NodeID]uint64 // the round in which each was last heard
 	status Status
 }
@@ -112,6 +113,7 @@ func (s *search) run(ctx context.Context) {
 			return
 		}
 		s.note(err)
+		s.askMissing() // the pause depends on it
 		// A round that ended early, by failure or flood, must not start the
 		// next one sooner.
 		s.wait(ctx, s.pace.pause(time.Now(), err)+window-time.Since(began))
@@ -133,7 +135,7 @@ func (s *search) refresh() {
 
 // oneRound announces, if that is not done, and searches for one window.
 func (s *search) oneRound(ctx context.Context, window time.Duration) error {
-	s.round++
+	s.status.Rounds++
 	if len(s.links) == 0 {
 		return errNoInterface
 	}
@@ -150,7 +152,7 @@ func (s *search) oneRound(ctx context.Context, window time.Duration) error {
 // note keeps what came of a round and tells it where it changes something.
 func (s *search) note(err error) {
 	for id, round := range s.heard {
-		if s.round-round >= freshRounds {
+		if s.status.Rounds-round >= freshRounds {
 			delete(s.heard, id)
 		}
 	}

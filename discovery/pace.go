@@ -93,13 +93,6 @@ func (p *pace) poll() time.Duration {
 func (s *search) wait(ctx context.Context, d time.Duration) {
 	deadline := time.Now().Add(d)
 	for {
-		if s.cfg.Missing != nil {
-			was := s.pace.settled
-			s.pace.missing(s.cfg.Missing(), time.Now())
-			if was && !s.pace.settled {
-				return
-			}
-		}
 		left := time.Until(deadline)
 		if left <= 0 {
 			return
@@ -114,5 +107,18 @@ func (s *search) wait(ctx context.Context, d time.Duration) {
 		if links, err := readLinks(s.cfg.Interfaces); err == nil && !slices.EqualFunc(links, s.links, link.equal) {
 			return
 		}
+		if s.askMissing() {
+			return
+		}
 	}
+}
+
+// askMissing returns whether a search begins, as somebody is missing now.
+func (s *search) askMissing() bool {
+	if s.cfg.Missing == nil {
+		return false
+	}
+	was := s.pace.settled
+	s.pace.missing(s.cfg.Missing(), time.Now())
+	return was && !s.pace.settled
 }
