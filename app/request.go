@@ -28,6 +28,15 @@ type request struct {
 	timeout time.Duration
 }
 
+// limitBody starts the time that the body has, wanted or not: net/http reads on
+// after a refusal.
+func (req *request) limitBody() error {
+	if req.r.Body == http.NoBody {
+		return nil
+	}
+	return req.control.SetReadDeadline(time.Now().Add(bodyTimeout))
+}
+
 // read takes the query and the body, whole and within the limits, so that no
 // call begins on half a request.
 func (req *request) read(e endpoint, l Limits) error {
@@ -78,9 +87,6 @@ func (req *request) readBody(limit int) error {
 	if req.r.Body == http.NoBody {
 		return nil
 	}
-	if err := req.control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
-		return err
-	}
 	var body bytes.Buffer
 	if n := req.r.ContentLength; n > 0 {
 		body.Grow(int(n) + bytes.MinRead)
@@ -113,8 +119,6 @@ func bodyTooLarge(limit int) error {
 func (req *request) refuse(err error) error {
 	if req.r.Body != http.NoBody {
 		req.w.Header().Set("Connection", "close")
-		// What still arrives of the body is drained within this time.
-		err = errors.Join(err, req.control.SetReadDeadline(time.Now().Add(bodyTimeout)))
 	}
 	return errors.Join(err, req.allowAnswer(bodyTimeout))
 }

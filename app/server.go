@@ -68,7 +68,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-		BaseContext:       func(net.Listener) context.Context { return base },
+		// OPTIONS * too is answered in the form of the contract.
+		DisableGeneralOptionsHandler: true,
+		BaseContext:                  func(net.Listener) context.Context { return base },
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(bound(l, s.limits.MaxConnections)) }()
@@ -104,6 +106,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) error {
 	req := &request{w: w, r: r, control: http.NewResponseController(w)}
+	if err := req.limitBody(); err != nil {
+		return err
+	}
 	e, err := req.route()
 	if err != nil {
 		return req.refuse(err)
