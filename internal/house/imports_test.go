@@ -1,0 +1,103 @@
+package house
+
+import (
+	"slices"
+	"strings"
+)
+
+// row says what the files of a package, tests apart, may import.
+type row struct {
+	ours    []string // packages of this module; "*" for all
+	modules []string // third-party modules
+	notStd  []string // packages of the standard library that are out of bounds, with all below them
+}
+
+// mayImport has every package of the module. The order of the rooms is in
+// ARCHITECTURE.md: adapters (boltlog, udpcomms, discovery) know neither each
+// other nor the driver raft/server, which only cmd and examples wire up.
+var mayImport = map[string]row{
+	"app":                        {ours: []string{"app/api", "app/kv", "raft"}},
+	"app/api":                    {},
+	"app/client":                 {ours: []string{"app/api"}},
+	"app/kv":                     {ours: []string{"raft", "raft/wire"}},
+	"boltlog":                    {ours: []string{"raft", "raft/wire"}, modules: []string{"go.etcd.io/bbolt", "golang.org/x/sys"}},
+	"cmd/edgeraft":               {ours: []string{"*"}, modules: []string{"github.com/BurntSushi/toml"}},
+	"discovery":                  {ours: []string{"raft"}, modules: []string{"github.com/grandcat/zeroconf", "github.com/miekg/dns"}},
+	"examples/bankteller":        {ours: []string{"*"}},
+	"examples/bankteller/client": {ours: []string{"app/api", "app/client"}},
+	"examples/bankteller/teller": {ours: []string{"raft"}},
+	"internal/house":             {},
+	"internal/seal":              {ours: []string{"raft"}, modules: []string{"golang.org/x/crypto"}},
+	"raft": {notStd: []string{
+		"context", "crypto/rand", "io", "log", "math/rand", "net", "os", "sync", "syscall", "time",
+	}},
+	"raft/rafttest": {ours: []string{"raft"}},
+	"raft/server":   {ours: []string{"raft"}},
+	"raft/wire":     {ours: []string{"raft"}, modules: []string{"github.com/fxamacker/cbor/v2"}},
+	"udpcomms":      {ours: []string{"internal/seal", "raft", "raft/wire"}},
+}
+
+// testModules may be imported by every test, beside what its package may. A
+// test may also import every package of this module.
+var testModules = []string{"go.uber.org/goleak"}
+
+// soleImporters keeps the table honest: who alone may have a row with this.
+var soleImporters = map[string][]string{
+	"github.com/fxamacker/cbor/v2": {"raft/wire"},
+	"go.etcd.io/bbolt":             {"boltlog"},
+	"github.com/grandcat/zeroconf": {"discovery"},
+	"github.com/miekg/dns":         {"discovery"},
+	"raft/server":                  {"cmd/edgeraft", "examples/bankteller"},
+	"boltlog":                      {"cmd/edgeraft", "examples/bankteller"},
+	"udpcomms":                     {"cmd/edgeraft", "examples/bankteller"},
+	"discovery":                    {"cmd/edgeraft", "examples/bankteller"},
+}
+
+func (r row) allows(i imported, test bool) bool {
+	switch {
+	case i.std:
+		return test || !within(i.path, r.notStd)
+	case i.below != "":
+		return test || slices.Contains(r.ours, "*") || slices.Contains(r.ours, i.below)
+	}
+	return within(i.path, r.modules) || test && within(i.path, testModules)
+}
+
+// within reports whether path is one of roots, or lies below one.
+func within(path string, roots []string) bool {
+	return slices.ContainsFunc(roots, func(r string) bool {
+		return path == r || strings.HasPrefix(path, r+"/")
+	})
+}
+
+// checkImports holds the table.
+func checkImports(sources []source) []string {
+	var out []string
+	for _, s := range sources {
+		r, ok := mayImport[s.dir]
+		if !ok {
+			out = append(out, s.at(s.file, "package %s is not in the table mayImport of internal/house: add it, with what it may import", s.dir))
+			continue
+		}
+		for _, i := range s.imports() {
+			if !r.allows(i, s.test) {
+				out = append(out, s.at(i.spec, "package %s may not import %s (table mayImport of internal/house)", s.dir, i.path))
+			}
+		}
+	}
+	return out
+}
+
+// checkTable holds soleImporters in a table.
+func checkTable(table map[string]row) []string {
+	var out []string
+	for dir, r := range table {
+		for what, who := range soleImporters {
+			all := slices.Contains(r.ours, "*") && !strings.Contains(what, ".")
+			if (all || slices.Contains(r.ours, what) || slices.Contains(r.modules, what)) && !slices.Contains(who, dir) {
+				out = append(out, "the table lets "+dir+" import "+what+", which only "+strings.Join(who, ", ")+" may")
+			}
+		}
+	}
+	return out
+}
