@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"time"
 
@@ -58,6 +59,16 @@ type watcher struct {
 	// and a connection can break between them.
 	next    uint64
 	printed int
+
+	reported string // the last trouble reported, so that each is told once
+}
+
+// report tells why the stream does not go on for now.
+func (w *watcher) report(err error) {
+	if err.Error() != w.reported {
+		w.reported = err.Error()
+		complain(w.inv.stderr, "edgeraft watch", fmt.Sprintf("%v; trying again, to go on from index %d", err, w.next))
+	}
 }
 
 // errOutput ends the stream because its output can't be written any more.
@@ -82,7 +93,7 @@ func (w *watcher) run(ctx context.Context) error {
 		if lost.IsZero() {
 			lost = time.Now()
 		}
-		complain(w.inv.stderr, "edgeraft watch", fmt.Sprintf("%v; trying again, to go on from index %d", err, w.next))
+		w.report(err)
 		for again := true; again; {
 			if time.Since(lost) > w.giveUp {
 				return fmt.Errorf("gave up after %v (--give-up): %w", w.giveUp, err)
@@ -94,8 +105,11 @@ func (w *watcher) run(ctx context.Context) error {
 			if err = w.locate(ctx); err != nil && !w.mendable(err) {
 				return err
 			}
-			again = err != nil
+			if again = err != nil; again {
+				w.report(err)
+			}
 		}
+		w.reported = ""
 		complain(w.inv.stderr, "edgeraft watch", fmt.Sprintf("the agent answers again; going on from index %d", w.next))
 	}
 }
@@ -130,7 +144,7 @@ func (w *watcher) follow(ctx context.Context) error {
 	return w.agent.WatchLines(ctx, client.WatchOptions{From: w.next, Prefix: w.prefix}, func(line []byte) error {
 		var event api.Event
 		if err := json.Unmarshal(line, &event); err != nil {
-			return fmt.Errorf("the agent sent a line that is not the expected JSON: %w", err)
+			return lineError(line, err)
 		}
 		if skip > 0 && event.Index == resumeAt {
 			skip--
@@ -147,6 +161,16 @@ func (w *watcher) follow(ctx context.Context) error {
 		w.advance(event)
 		return nil
 	})
+}
+
+// lineError tells a line that ends too early, which a broken connection leaves
+// behind, from one that is wrong: only the former is worth another try.
+func lineError(line []byte, err error) error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) && syntax.Offset >= int64(len(line)) {
+		return fmt.Errorf("the connection broke in the middle of an event: %w", io.ErrUnexpectedEOF)
+	}
+	return fmt.Errorf("the agent sent a line that is not the expected JSON: %w", err)
 }
 
 // advance notes that an event was printed.

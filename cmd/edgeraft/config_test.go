@@ -110,7 +110,7 @@ election = "3s"
 		flags map[string]string
 		want  want
 	}{
-		{"nothing", "", nil, nil, want{":7521", 5, nil, 1500 * time.Millisecond}},
+		{"nothing", "", nil, nil, want{":7521", 5, nil, defaultConfig(host{}).Timing.Election}},
 		{"file", file, nil, nil, want{":1000", 3, []string{"a:1", "b:2"}, 3 * time.Second}},
 		{"environment", "", env, nil, want{":2000", 7, []string{"c:3", "d:4"}, 4 * time.Second}},
 		{"flags", "", nil, flags, want{":3000", 9, []string{}, 5 * time.Second}},
