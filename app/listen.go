@@ -58,15 +58,7 @@ func listen(path, group string) (net.Listener, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
-	// The socket takes its mode from its descriptor (Linux, unix_bind), so it
-	// is never open to others, whatever the umask, which belongs to the whole
-	// process and is left alone.
-	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var chmod error
-		err := c.Control(func(fd uintptr) { chmod = syscall.Fchmod(int(fd), 0o600) })
-		return errors.Join(err, chmod)
-	}}
-	l, err := config.Listen(context.Background(), "unix", path)
+	l, err := bind(path)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +66,18 @@ func listen(path, group string) (net.Listener, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// bind makes the socket for its owner alone. It takes its mode from its
+// descriptor (Linux, unix_bind), so it is never open to others, whatever the
+// umask, which belongs to the whole process and is left alone.
+func bind(path string) (net.Listener, error) {
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var chmod error
+		err := c.Control(func(fd uintptr) { chmod = syscall.Fchmod(int(fd), 0o600) })
+		return errors.Join(err, chmod)
+	}}
+	return config.Listen(context.Background(), "unix", path)
 }
 
 // lockDir keeps two agents that start at once from each removing the other's

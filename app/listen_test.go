@@ -35,6 +35,24 @@ func TestListenMakesDirectoryAndMode(t *testing.T) {
 	}
 }
 
+func TestTheSocketIsNeverOpenToOthers(t *testing.T) {
+	old := syscall.Umask(0)
+	defer syscall.Umask(old)
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := bind(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	info, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode() != fs.ModeSocket|0o600 {
+		t.Errorf("mode %v as soon as it is there", info.Mode())
+	}
+}
+
 func TestListenRemovesOnlyWhatIsStale(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	first, err := Listen(path, "")
@@ -68,32 +86,41 @@ func TestListenRemovesOnlyWhatIsStale(t *testing.T) {
 	}
 }
 
-// Of agents that start at once on a stale socket, one gets it and keeps it.
+// Of agents that start at once on a stale socket, one gets it and keeps it. The
+// moment in which they could rob each other is short: hence the rounds.
 func TestListenAtOnce(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
-	stale, err := Listen(path, "")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		path := filepath.Join(t.TempDir(), "s")
+		stale, err := Listen(path, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		stale.(*net.UnixListener).SetUnlinkOnClose(false)
+		stale.Close()
+		listeners := make(chan net.Listener, 4)
+		start := make(chan struct{})
+		var wg sync.WaitGroup
+		for range cap(listeners) {
+			wg.Go(func() {
+				<-start
+				l, err := Listen(path, "")
+				if err == nil {
+					listeners <- l
+				} else if !errors.Is(err, ErrInUse) {
+					t.Error(err)
+				}
+			})
+		}
+		close(start)
+		wg.Wait()
+		n := len(listeners)
+		for range n {
+			(<-listeners).Close()
+		}
+		if n != 1 {
+			t.Fatalf("%d got the socket", n)
+		}
 	}
-	stale.(*net.UnixListener).SetUnlinkOnClose(false)
-	stale.Close()
-	listeners := make(chan net.Listener, 8)
-	var wg sync.WaitGroup
-	for range cap(listeners) {
-		wg.Go(func() {
-			l, err := Listen(path, "")
-			if err == nil {
-				listeners <- l
-			} else if !errors.Is(err, ErrInUse) {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if n := len(listeners); n != 1 {
-		t.Fatalf("%d got the socket", n)
-	}
-	(<-listeners).Close()
 }
 
 func TestListenRefusesALongPath(t *testing.T) {

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -96,6 +97,16 @@ func (n *instantNode) Join(ctx context.Context, key string) (api.Setup, error) {
 	return api.Setup{ClusterID: "c"}, n.failure(ctx)
 }
 
+// panicSpotter fails the test when net/http logs that it caught a panic.
+type panicSpotter struct{ t *testing.T }
+
+func (p panicSpotter) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), "panic") {
+		p.t.Errorf("%s", b)
+	}
+	return len(b), nil
+}
+
 // socket is a served socket and what is behind it.
 type socket struct {
 	t       *testing.T
@@ -112,7 +123,8 @@ func serve(t *testing.T, limits Limits, history HistoryLimits) *socket {
 	s := &socket{t: t, path: filepath.Join(t.TempDir(), "s")}
 	s.history = NewHistory(history)
 	s.node = &instantNode{store: kv.New(kv.Options{Observe: s.history.Publish})}
-	s.server = New(Config{Node: s.node, Store: s.node.store, History: s.history, Limits: limits})
+	log := slog.New(slog.NewTextHandler(panicSpotter{t}, nil))
+	s.server = New(Config{Node: s.node, Store: s.node.store, History: s.history, Limits: limits, Log: log})
 	l, err := Listen(s.path, "edgeraft")
 	if err != nil {
 		t.Fatal(err)

@@ -102,9 +102,7 @@ func (req *request) readBody(limit int) error {
 		return badRequest("the body broke off: %v", err)
 	}
 	req.body = body.Bytes()
-	// From here on net/http only waits for the caller to hang up, which the
-	// deadline for the body would look like.
-	return req.control.SetReadDeadline(time.Time{})
+	return nil // having met the body's end, net/http lifts the deadline
 }
 
 func bodyTooLarge(limit int) error {
