@@ -144,6 +144,9 @@ func decode(mode cbor.DecMode, b []byte, v any) error {
 	if len(b) > MaxMessage {
 		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(b), MaxMessage)
 	}
+	if err := checkLengths(b); err != nil {
+		return err
+	}
 	if err := mode.Unmarshal(b, v); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
