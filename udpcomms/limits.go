@@ -93,7 +93,7 @@ const (
 	askAtMost = 200 * time.Millisecond
 	// maxRequests is how many requests in a row may stay without effect, and
 	// assemblyAtMost how long a message may take. Then it is abandoned.
-	maxRequests    = 10
+	maxRequests    = 8
 	assemblyAtMost = 10 * time.Second
 	// maxRanges is how many runs of missing fragments one request names; the
 	// rest comes with the next.
