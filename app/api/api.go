@@ -16,7 +16,8 @@ type ErrorDetail struct {
 	Code         string `json:"code"`
 	Message      string `json:"message"`
 	RetryAfterMS int    `json:"retry_after_ms,omitempty"`
-	// ResumeFrom, with code "compacted", is the first index still to be had.
+	// ResumeFrom is from which index the caller may go on: with "compacted" the
+	// first still to be had, at the end of a stream the next it did not send.
 	ResumeFrom uint64 `json:"resume_from,omitempty"`
 }
 
