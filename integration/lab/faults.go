@@ -1,0 +1,67 @@
+package lab
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Partition puts each group of devices on a switch of its own; devices that
+// are named nowhere stay together on the first one. Between groups nothing
+// passes, in either direction, while every device's link stays up. A partition
+// that was there before is replaced.
+func (n *Network) Partition(groups ...[]int) {
+	n.t.Helper()
+	bridges := make(map[int]string)
+	for g, group := range groups {
+		bridge := fmt.Sprintf("br%d", g+1)
+		if g >= n.bridges {
+			n.addBridge(bridge)
+			n.bridges++
+		}
+		for _, i := range group {
+			bridges[i] = bridge
+		}
+	}
+	for i := range n.devices {
+		bridge, grouped := bridges[i+1]
+		if !grouped {
+			bridge = "br0"
+		}
+		ip(n.t, "-n", n.bridgeSpace(), "link set", port(i+1), "master", bridge)
+	}
+}
+
+// Isolate cuts devices off from all others, each alone.
+func (n *Network) Isolate(devices ...int) {
+	n.t.Helper()
+	var groups [][]int
+	for _, i := range devices {
+		groups = append(groups, []int{i})
+	}
+	n.Partition(groups...)
+}
+
+// Heal ends every partition. Loss stays.
+func (n *Network) Heal() { n.t.Helper(); n.Partition() }
+
+// Loss makes the switches lose that part of all frames, 0 to 100 percent, at
+// random and each frame by itself; 0 ends it.
+func (n *Network) Loss(percent int) {
+	n.t.Helper()
+	NeedCommand(n.t, "nft", "nftables")
+	if percent < 0 || percent > 100 {
+		n.t.Fatalf("loss of %d %%: want 0 to 100", percent)
+	}
+	// The first two lines make the table if need be, so that the third works.
+	script := []string{"add table bridge lab", "delete table bridge lab", "add table bridge lab"}
+	chance := fmt.Sprintf("numgen random mod 100 < %d", percent)
+	if percent == 100 {
+		chance = "" // nft refuses what is always true
+	}
+	if percent > 0 {
+		script = append(script,
+			"add chain bridge lab loss { type filter hook forward priority 0; policy accept; }",
+			"add rule bridge lab loss "+chance+" counter drop")
+	}
+	run(n.t, []string{"ip", "netns", "exec", n.bridgeSpace(), "nft", "-f", "-"}, strings.Join(script, "\n")+"\n")
+}
