@@ -144,3 +144,12 @@ func (s *Server) readyz(req *request) error {
 	writeJSON(req.w, http.StatusOK, api.Health{Status: "ok"})
 	return nil
 }
+
+// nodeID reads a member's ID as callers give it.
+func nodeID(text string) (raft.NodeID, error) {
+	id := raft.NodeID(text)
+	if !id.Valid() {
+		return "", badRequest("%q is not a device's ID, which has %d characters of a-z and 2-7; see edgeraft members list", text, raft.NodeIDLen)
+	}
+	return id, nil
+}
