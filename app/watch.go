@@ -105,9 +105,10 @@ func (s *Server) stream(w *watcher) {
 		}
 		select {
 		case <-s.stopping:
-			end := failureOf(fmt.Errorf("the watch ended: %w", raft.ErrStopped)).ErrorDetail
-			end.ResumeFrom = uint64(w.next)
-			_ = w.send(w.encodeEnd(end), s.limits.WriteTimeout)
+			end := fail(http.StatusServiceUnavailable, api.CodeStopping,
+				"%v; watch again from index %d when it runs, or on another device", raft.ErrStopped, w.next)
+			end.RetryAfterMS, end.ResumeFrom = retryNoLeaderMS, uint64(w.next)
+			_ = w.send(w.encodeEnd(end.ErrorDetail), s.limits.WriteTimeout)
 			return
 		case <-gone:
 			return
