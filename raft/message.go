@@ -116,8 +116,9 @@ type ReadResponse struct {
 	Index Index
 }
 
-// Join asks to be admitted to the cluster as a learner. The driver handles it;
-// the core never sees it.
+// Join asks to be admitted to the cluster as a learner, or, from a member, to
+// be noticed at the address it comes from. The driver handles it; the core
+// never sees it.
 type Join struct{ Name string }
 
 // MaxReasonLen bounds JoinAnswer.Reason, in bytes.

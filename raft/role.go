@@ -83,6 +83,9 @@ func (c *Core) become(to Role, term Term, leader NodeID) {
 	c.elapsed = 0
 	c.timeout = c.cfg.ElectionTicks + c.cfg.Random(c.cfg.ElectionTicks)
 	c.behaviour().enter(c)
+	if c.leader != "" && c.reads.waiting() {
+		c.askRead()
+	}
 }
 
 // castVote gives this term's vote to id (§3.4). A vote once given never

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"runtime"
 	"runtime/debug"
+	"time"
 )
 
 // version is set when a release is built: -ldflags "-X main.version=v1.2.3".
@@ -60,9 +61,13 @@ var demoCommand = command{
 	summary: "watch three agents on this machine form a cluster and survive the loss of one",
 	details: "Needs no configuration and leaves nothing behind. Exit code 0 means that every check held.",
 	example: "edgeraft demo",
-	define: func(*flag.FlagSet) action {
+	define: func(flags *flag.FlagSet) action {
+		var o demoOptions
+		flags.DurationVar(&o.Timeout, "timeout", 90*time.Second, "give up after this `TIME`")
+		flags.BoolVar(&o.Verbose, "verbose", false, "also show what the agents log")
+		flags.BoolVar(&o.NoMDNS, "no-mdns", false, "use configured peer addresses, as where multicast does not work")
 		return func(ctx context.Context, inv *invocation) error {
-			if code := runDemo(ctx, demoOptions{}, inv.stdout, inv.stderr); code != exitDone {
+			if code := runDemo(ctx, o, inv.stdout, inv.stderr); code != exitDone {
 				return exitStatus(code)
 			}
 			return nil

@@ -74,7 +74,7 @@ func defaultConfig(h host) Config {
 		Discovery:  discoveryMDNS,
 		Join:       joinAuto,
 		MaxVoters:  5,
-		Timing:     TimingConfig{Heartbeat: 500 * time.Millisecond, Election: 1500 * time.Millisecond},
+		Timing:     TimingConfig{Heartbeat: 500 * time.Millisecond, Election: 1200 * time.Millisecond},
 		Limits: LimitsConfig{
 			CommandBytes:       64 << 10,
 			LogBytes:           64 << 20,

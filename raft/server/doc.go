@@ -36,9 +36,11 @@ type Log interface {
 
 // App is the state machine.
 type App interface {
-	// Apply executes a committed command and returns its result for whoever
-	// proposed it. It is called from one goroutine, with every entry of kind
-	// EntryCommand once, in order, from the first after each start. It must be
+	// Apply takes the next committed entry, executes the command if it is one
+	// (EntryCommand), and returns its result for whoever proposed it. Entries
+	// of other kinds are Raft's own; they come too, so that the App knows to
+	// which index its state belongs. It is called from one goroutine, once for
+	// each entry, in order, from the first after each start. It must be
 	// deterministic, and must not block: heartbeats wait for it.
 	Apply(e raft.Entry) []byte
 }

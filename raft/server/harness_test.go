@@ -78,7 +78,7 @@ func (c *card) Save(s raft.Save) error {
 	c.mu.Lock()
 	delay := c.delay
 	c.mu.Unlock()
-	time.Sleep(delay)
+	<-time.After(delay)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fail != nil {
@@ -109,6 +109,9 @@ type list struct {
 }
 
 func (l *list) Apply(e raft.Entry) []byte {
+	if e.Kind != raft.EntryCommand {
+		return nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.items = append(l.items, string(e.Data))
@@ -248,7 +251,7 @@ func (w *world) eventually(what string, f func() bool) {
 		if f() {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
+		<-time.After(10 * time.Millisecond)
 	}
 	w.t.Fatalf("a minute went by and not yet: %s", what)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/edgeraft/edgeraft/raft"
 )
 
-// joiner asks to be admitted, ever more seldom, while this device is in no
-// configuration.
+// joiner asks to be admitted, or to be noticed, ever more seldom, while this
+// device hears no leader.
 type joiner struct {
 	wait   int // ticks until the next time; 0: now
 	pause  int // ticks to wait after that
@@ -41,10 +41,14 @@ func (j *joiner) ticksUntilWork() int {
 
 func (j *joiner) answered(a raft.JoinAnswer) { j.reason = a.Reason }
 
-// askToJoin sends Join to whoever can be reached, if this device has never
-// been in a configuration. One that was removed does not come back by itself.
+// askToJoin sends Join to whoever can be reached, while this device hears no
+// leader and has never been in a configuration. A member does so too: it may
+// have come back with another address, at which the leader does not look for
+// it. One that was removed does not come back by itself.
 func (s *Server) askToJoin() {
-	s.join.active = len(s.core.Config().Members) == 0 && s.core.Leader() == ""
+	conf := s.core.Config()
+	_, member := conf.Member(s.cfg.Core.ID)
+	s.join.active = s.core.Leader() == "" && (member || len(conf.Members) == 0)
 	if !s.join.active || s.join.wait > 0 {
 		return
 	}

@@ -208,10 +208,7 @@ func (s *Server) settle() {
 
 func (s *Server) apply(es []raft.Entry) {
 	for _, e := range es {
-		var result []byte
-		if e.Kind == raft.EntryCommand {
-			result = s.parts.App.Apply(e)
-		}
+		result := s.parts.App.Apply(e)
 		s.applied = e.Index
 		if e.ID != 0 {
 			s.finish(e.ID, outcome{applied: Applied{Index: e.Index, Term: e.Term, Result: result}})

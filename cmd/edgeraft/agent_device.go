@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/edgeraft/edgeraft/app/kv"
+	"github.com/edgeraft/edgeraft/discovery"
+	"github.com/edgeraft/edgeraft/internal/seal"
+	"github.com/edgeraft/edgeraft/raft"
+	"github.com/edgeraft/edgeraft/raft/server"
+	"github.com/edgeraft/edgeraft/udpcomms"
+)
+
+// ticksPerHeartbeat is how finely the core divides time.
+const ticksPerHeartbeat = 10
+
+// device is everything that needs the cluster's key.
+type device struct {
+	cfg    Config
+	log    *slog.Logger
+	self   raft.NodeID
+	key    seal.Key
+	comms  *udpcomms.Comms
+	server *server.Server
+
+	mu    sync.Mutex
+	found discovery.Status
+}
+
+// runDevice makes the device of its parts and runs it until ctx ends or a part
+// fails.
+func (a *agent) runDevice(ctx context.Context, key seal.Key) error {
+	d, err := a.newDevice(key)
+	if err != nil {
+		return fmt.Errorf("start the device: %w", err)
+	}
+	defer d.comms.Close()
+	a.setDevice(d)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	errs := make(chan error, 2)
+	go func() { errs <- d.server.Run(ctx) }()
+	go func() { errs <- d.discover(ctx) }()
+	err = <-errs
+	stop()
+	return errors.Join(err, <-errs)
+}
+
+func (a *agent) newDevice(key seal.Key) (*device, error) {
+	id := a.opened.Identity
+	sealer, err := seal.New(key, a.cfg.Cluster, id.ID, id.Boot)
+	if err != nil {
+		return nil, err
+	}
+	comms, err := udpcomms.Listen(udpcomms.Config{
+		Listen: a.cfg.UDP.Listen, Self: id.ID, Seal: sealer, Seeds: a.cfg.Peers, Logger: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	d := &device{cfg: a.cfg, log: a.log, self: id.ID, key: key, comms: comms}
+	tick := max(a.cfg.Timing.Heartbeat/ticksPerHeartbeat, time.Millisecond)
+	d.server, err = server.New(server.Config{
+		Core: raft.Config{
+			ID:              id.ID,
+			HeartbeatTicks:  int(a.cfg.Timing.Heartbeat / tick),
+			ElectionTicks:   int(a.cfg.Timing.Election / tick),
+			Random:          rand.IntN,
+			Boot:            id.Boot,
+			ProposalBase:    proposalBase(id.ID, id.Boot),
+			MaxCommandBytes: a.cfg.Limits.CommandBytes + kv.MaxOverhead,
+			MaxLogBytes:     a.cfg.Limits.LogBytes,
+		},
+		Tick: tick, Name: a.cfg.Name,
+		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters,
+	}, server.Parts{Comms: comms, Log: a.db, App: a.store, Monitor: &reporter{log: a.log, self: id.ID}}, a.opened.Stored)
+	if err != nil {
+		return nil, errors.Join(err, comms.Close())
+	}
+	return d, nil
+}
+
+// proposalBase spreads the proposals of devices and boots over all IDs.
+func proposalBase(id raft.NodeID, boot uint64) uint64 {
+	h := sha256.Sum256(binary.BigEndian.AppendUint64([]byte(id), boot))
+	return binary.BigEndian.Uint64(h[:])
+}
+
+// discover announces the device and tells comms whom it finds.
+func (d *device) discover(ctx context.Context) error {
+	if d.cfg.Discovery == discoveryOff {
+		<-ctx.Done()
+		return nil
+	}
+	return discovery.Run(ctx, discovery.Config{
+		Self: d.self, Cluster: d.cfg.Cluster, Port: d.comms.Port(), Interfaces: d.cfg.UDP.Interfaces,
+		Found: func(p discovery.Peer) {
+			d.comms.Hint(p.ID, p.Addrs)
+			_ = d.server.Discovered(ctx) // it only fails when all ends
+		},
+		Missing: func() bool { return d.missing(ctx) },
+		Report: func(s discovery.Status) {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.found = s
+		},
+		Logger: d.log,
+	})
+}
+
+// silenceLimit is how long a member may be silent before it counts as missing.
+func (d *device) silenceLimit() time.Duration { return 2 * d.cfg.Timing.Election }
+
+// missing reports whether a device is still to be found: any, while this one
+// belongs to no cluster; else a member that should be heard and is not.
+func (d *device) missing(ctx context.Context) bool {
+	st, err := d.server.Status(ctx)
+	if err != nil {
+		return false
+	}
+	if _, member := st.Config.Member(d.self); !member {
+		return true
+	}
+	if st.Role != raft.Leader {
+		// A follower hears only the leader.
+		return st.Leader == ""
+	}
+	heard := d.heard()
+	for _, m := range st.Config.Members {
+		if ago, ok := heard[m.ID]; m.ID != d.self && (!ok || ago > d.silenceLimit()) {
+			return true
+		}
+	}
+	return false
+}
+
+// heard is how long ago each device was last heard.
+func (d *device) heard() map[raft.NodeID]time.Duration {
+	heard := map[raft.NodeID]time.Duration{}
+	for _, p := range d.comms.Peers() {
+		if p.Heard {
+			heard[p.ID] = p.LastHeard
+		}
+	}
+	return heard
+}
+
+// reporter logs what an operator wants to know of.
+type reporter struct {
+	log  *slog.Logger
+	self raft.NodeID
+	last server.Change
+}
+
+// Changed implements server.Monitor. Candidacies come and go and are not told.
+func (r *reporter) Changed(c server.Change) {
+	switch {
+	case c.Leader != r.last.Leader && c.Leader == r.self:
+		r.log.Info("this device leads", "term", c.Term)
+	case c.Leader != r.last.Leader && c.Leader != "":
+		r.log.Info("a leader is known", "leader", c.Leader, "name", nameOf(c.Config, c.Leader), "term", c.Term)
+	case c.Leader != r.last.Leader && r.last.Leader != "":
+		r.log.Warn("no leader is known", "term", c.Term)
+	}
+	if c.Cluster != r.last.Cluster && r.last.Config != nil {
+		r.log.Info("this device belongs to a cluster", "cluster_id", c.Cluster)
+	}
+	if c.Config != r.last.Config && len(c.Config.Members) > 0 {
+		r.log.Info("the configuration is", "members", len(c.Config.Members), "voters", c.Config.Voters())
+	}
+	r.last = c
+}
+
+func nameOf(c *raft.Configuration, id raft.NodeID) string {
+	m, _ := c.Member(id)
+	return m.Name
+}

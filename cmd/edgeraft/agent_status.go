@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/raft"
+	"github.com/edgeraft/edgeraft/raft/server"
+	"github.com/edgeraft/edgeraft/udpcomms"
+)
+
+// Status implements app.Node.
+func (a *agent) Status(ctx context.Context) (api.Status, error) {
+	s := api.Status{
+		Version: buildVersion(), UptimeMS: time.Since(a.started).Milliseconds(),
+		Node:     api.Node{ID: string(a.opened.Identity.ID), Name: a.cfg.Name, PID: os.Getpid(), State: "waiting_for_key"},
+		Cluster:  api.Cluster{Name: a.cfg.Cluster},
+		Warnings: []api.Warning{}, Members: []api.Member{},
+		Traffic: api.Traffic{Dropped: map[string]uint64{}},
+	}
+	d := a.current()
+	if d == nil {
+		s.Warnings = append(s.Warnings, api.Warning{
+			Code: "no_key", Message: "This device has no cluster key yet.",
+			Next: "edgeraft init   (first device), or: edgeraft join KEY   (all others)",
+		})
+		return s, nil
+	}
+	st, err := d.server.Status(ctx)
+	if err != nil {
+		return s, err
+	}
+	peers := map[raft.NodeID]udpcomms.Peer{}
+	for _, p := range d.comms.Peers() {
+		peers[p.ID] = p
+	}
+	fillNode(&s, st)
+	s.Members = memberList(st, peers, a.opened.Identity.ID)
+	s.Traffic = d.traffic(st.Drops)
+	stats := a.db.Stats()
+	s.Storage = api.Storage{Saves: stats.Saves, LogBytes: uint64(st.LogBytes)}
+	s.Warnings = append(s.Warnings, d.warnings(st, s.Members)...)
+	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
+	return s, nil
+}
+
+func fillNode(s *api.Status, st server.Status) {
+	n := &s.Node
+	n.Role, n.Term = st.Role.String(), uint64(st.Term)
+	n.Commit, n.Applied, n.Last, n.Stable = uint64(st.Commit), uint64(st.Applied), uint64(st.Last), uint64(st.Stable)
+	_, member := st.Config.Member(st.ID)
+	switch {
+	case member:
+		n.State = "member"
+	case len(st.Config.Members) > 0:
+		n.State = "removed"
+	default:
+		n.State = "waiting_for_cluster"
+	}
+	if !st.Cluster.IsZero() {
+		s.Cluster.ID = st.Cluster.String()
+	}
+	if m, ok := st.Config.Member(st.Leader); ok {
+		s.Cluster.Leader, s.Cluster.LeaderName = string(m.ID), m.Name
+	}
+}
+
+func memberList(st server.Status, peers map[raft.NodeID]udpcomms.Peer, self raft.NodeID) []api.Member {
+	out := []api.Member{}
+	for _, m := range st.Config.Members {
+		am := api.Member{
+			ID: string(m.ID), Name: m.Name, Role: m.Role.String(),
+			Leader: m.ID == st.Leader, Self: m.ID == self,
+		}
+		if p, ok := peers[m.ID]; ok && p.Heard {
+			am.Address, am.Transport = p.Addr.String(), transportUDP
+			ms := p.LastHeard.Milliseconds()
+			am.LastContactMS = &ms
+		}
+		if p, ok := st.Peers[m.ID]; ok {
+			lag := uint64(st.Last - min(p.Match, st.Last))
+			am.Lag = &lag
+		}
+		out = append(out, am)
+	}
+	return out
+}
+
+func (d *device) traffic(drops server.Drops) api.Traffic {
+	c := d.comms.Stats()
+	t := api.Traffic{
+		SentPackets: c.SentPackets, SentBytes: c.SentBytes,
+		ReceivedPackets: c.ReceivedPackets, ReceivedBytes: c.ReceivedBytes, Dropped: map[string]uint64{},
+	}
+	for reason, n := range c.Dropped {
+		if n > 0 {
+			t.Dropped[reason] = n
+		}
+	}
+	if drops.Foreign > 0 {
+		t.Dropped["foreign_cluster"] = drops.Foreign
+	}
+	if drops.Unexpected > 0 {
+		t.Dropped["unexpected"] = drops.Unexpected
+	}
+	return t
+}
+
+// strangerFor is how long a stranger is worth a warning after it was heard.
+const strangerFor = time.Minute
+
+// warnings lists what is wrong, most urgent first.
+func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
+	var ws []api.Warning
+	add := func(code, next, format string, args ...any) {
+		ws = append(ws, api.Warning{Code: code, Message: fmt.Sprintf(format, args...), Next: next})
+	}
+	_, member := st.Config.Member(d.self)
+	switch {
+	case len(st.Config.Members) == 0 && st.JoinReason != "":
+		add("not_admitted", "", "The cluster has not admitted this device: %s.", st.JoinReason)
+	case len(st.Config.Members) == 0:
+		add("no_cluster", "edgeraft init   (first device only)",
+			"No member of the cluster %q with this key has been found yet (%s).", d.cfg.Cluster, d.searching())
+	case !member:
+		add("removed", "", "This device was removed from its cluster.")
+	case st.Leader == "":
+		add("no_leader", "", "No leader is known: of %d voters %d must be reachable, %d were heard lately.",
+			st.Config.Voters(), st.Config.Quorum(), d.votersHeard(st))
+	}
+	if s := d.comms.Stats(); s.LastStranger.Reason != "" && s.LastStranger.Ago < strangerFor {
+		add("stranger", "", "Packets that cannot be read arrive from %s (%s): a device with another key or cluster name?",
+			s.LastStranger.Addr, s.LastStranger.Reason)
+	}
+	if st.Drops.Foreign > 0 {
+		add("foreign_cluster", "", "A second cluster with this name and key exists: %s, heard from %s. Give one of them another name.",
+			st.Drops.LastForeign, st.Drops.LastForeignFrom)
+	}
+	if st.LogBytes > d.cfg.Limits.LogBytes*9/10 {
+		add("log_full", "", "The log is nearly full: %d of %d bytes. At the limit nothing more can be committed.",
+			st.LogBytes, d.cfg.Limits.LogBytes)
+	}
+	for _, m := range ms {
+		if st.Role != raft.Leader || m.Self || m.LastContactMS != nil && time.Duration(*m.LastContactMS)*time.Millisecond < d.silenceLimit() {
+			continue
+		}
+		since := "since this device started"
+		if m.LastContactMS != nil {
+			since = fmt.Sprintf("for %v", (time.Duration(*m.LastContactMS) * time.Millisecond).Round(time.Second))
+		}
+		add("member_missing", "", "Member %s (%s) has not been heard %s.", m.Name, m.ID[:8], since)
+	}
+	return ws
+}
+
+// searching says how discovery fares.
+func (d *device) searching() string {
+	if d.cfg.Discovery == discoveryOff {
+		return fmt.Sprintf("discovery is off; trying %d configured peers", len(d.cfg.Peers))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.found.Err != nil {
+		return "mDNS fails: " + d.found.Err.Error()
+	}
+	return fmt.Sprintf("mDNS on %v hears %d devices", d.found.Interfaces, d.found.Peers)
+}
+
+func (d *device) votersHeard(st server.Status) int {
+	n := 1
+	for id, ago := range d.heard() {
+		if id != d.self && st.Config.IsVoter(id) && ago < d.silenceLimit() {
+			n++
+		}
+	}
+	return n
+}
+
+// urgent reports whether a warning means that this device cannot do its work.
+func urgent(ws []api.Warning) bool {
+	for _, w := range ws {
+		switch w.Code {
+		case "no_leader", "removed", "no_cluster", "not_admitted", "log_full":
+			return true
+		}
+	}
+	return false
+}

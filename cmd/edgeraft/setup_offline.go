@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/boltlog"
+	"github.com/edgeraft/edgeraft/internal/seal"
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// initOffline founds a cluster while no agent runs: it writes the key, and the
+// first entry of the log. An agent that runs after all holds the database, so
+// the two cannot meet in it.
+func initOffline(cfg Config) (setup api.Setup, err error) {
+	db, opened, err := boltlog.Open(cfg.DataDir, boltlog.Options{ClusterName: cfg.Cluster})
+	if err != nil {
+		return api.Setup{}, fmt.Errorf("found a cluster: %w", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	core, err := raft.New(raft.Config{
+		ID: opened.Identity.ID, HeartbeatTicks: 1, ElectionTicks: 2, Random: rand.IntN,
+	}, opened.Stored)
+	if err != nil {
+		return api.Setup{}, fmt.Errorf("found a cluster: %w", err)
+	}
+	cluster := newClusterID()
+	if err := core.Found(cluster, cfg.Name); err != nil {
+		return api.Setup{}, err
+	}
+	// The key first: a founded cluster without one could not be entered.
+	key, err := initialKey(cfg)
+	if err != nil {
+		return api.Setup{}, err
+	}
+	rd := core.Ready()
+	if err := db.Save(*rd.Save); err != nil {
+		return api.Setup{}, fmt.Errorf("found a cluster: %w", err)
+	}
+	return api.Setup{ClusterID: cluster.String(), Key: key.Text()}, nil
+}
+
+// joinOffline gives the device the key while no agent runs.
+func joinOffline(cfg Config, key seal.Key) (api.Setup, error) {
+	if err := seal.WriteKeyFile(cfg.KeyFile, key, false); err != nil {
+		return api.Setup{}, fmt.Errorf("join: %w", err)
+	}
+	return api.Setup{}, nil
+}
