@@ -87,6 +87,7 @@ func (w *watcher) run(ctx context.Context) error {
 		if ctx.Err() != nil || !w.mendable(err) {
 			return err
 		}
+		w.passOver(err)
 		if w.next > at || time.Since(began) >= retrySteady {
 			lost, pause = time.Time{}, retryFirst
 		}
@@ -182,6 +183,16 @@ func (w *watcher) advance(event api.Event) {
 		w.printed++
 	default:
 		w.next, w.printed = event.Index, 1
+	}
+}
+
+// passOver takes from an agent's goodbye how far it had come: with a prefix,
+// that can be far beyond the last event, and what lies between need not be
+// looked for again. Within an index only the events themselves count.
+func (w *watcher) passOver(err error) {
+	var answer *client.Error
+	if errors.As(err, &answer) && answer.Code == api.CodeStopping && w.printed == 0 {
+		w.next = max(w.next, answer.ResumeFrom)
 	}
 }
 

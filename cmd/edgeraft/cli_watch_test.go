@@ -105,6 +105,15 @@ func TestWatchResumes(t *testing.T) {
 			[]string{"from=5", "from=6", "from=6", "from=7"},
 			"5  put  a = v\n6  put  b = v\n",
 		}, {
+			"because the agent stops, having looked further than the last event", "--from 5",
+			[]string{
+				event(5, "a", false) + `{"error":{"code":"stopping","message":"the agent is stopping","resume_from":30}}` + "\n",
+				event(31, "b", true) + `{"error":{"code":"stopping","message":"the agent is stopping","resume_from":32}}` + "\n",
+				event(31, "b", true) + event(31, "c", false),
+			},
+			[]string{"from=5", "from=30", "from=31", "from=32"},
+			"5  put  a = v\n31  put  b = v\n31  put  c = v\n",
+		}, {
 			"because it was slow, but the agent has the rest", "--from 5",
 			[]string{
 				event(5, "a", false) + `{"error":{"code":"compacted","message":"too slow","resume_from":6}}` + "\n",
