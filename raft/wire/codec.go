@@ -12,8 +12,9 @@ import (
 // Limits on what is encoded and decoded. More is ErrTooLarge where it is a
 // length in bytes, and ErrMalformed where it is a count.
 const (
-	// MaxData is the most bytes of one command: the product's upper limit.
-	MaxData = 1 << 20
+	// MaxData is the most bytes of one command: the product's upper limit for
+	// a value, and room for its key and framing.
+	MaxData = 1<<20 + 1<<10
 	// MaxMessage is the most bytes of an encoded message, and of anything else
 	// here: room for one command of MaxData together with an ordinary batch.
 	MaxMessage = MaxData + 256<<10
