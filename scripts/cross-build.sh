@@ -6,6 +6,8 @@
 #
 # VERSION names the version; without it `git describe --always --dirty` does.
 # Fails if any build fails, or makes a binary that needs a shared library.
+#
+# HTTP/2 is left out: the socket speaks HTTP/1.1, and it saves 0.4 MiB.
 set -eu
 
 all="armv5 armv6 armv7 arm64 amd64 riscv64 mipsle"
@@ -61,7 +63,7 @@ for target in "$@"; do
 	# The settings are words on purpose: NAME=value each.
 	# shellcheck disable=SC2086
 	env CGO_ENABLED=0 GOOS=linux $env_of_target \
-		go build -trimpath -ldflags "-s -w -X main.version=$version" -o "$out" ./cmd/edgeraft
+		go build -tags nethttpomithttp2 -trimpath -ldflags "-s -w -X main.version=$version" -o "$out" ./cmd/edgeraft
 	if ! is_static "$out"; then
 		echo "cross-build: $out is not a static ELF binary" >&2
 		exit 1
