@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -20,7 +22,8 @@ type Command struct {
 	Name string
 	// Args is the program and its arguments.
 	Args []string
-	// Env is added to the environment of the test.
+	// Env is added to the environment of the test, of which settings of the
+	// agent and of tests (EDGERAFT_*) are left out.
 	Env []string
 	// Stdout, when not nil, gets what the process prints, beside its log.
 	Stdout io.Writer
@@ -51,7 +54,7 @@ func Start(t testing.TB, c Command) *Process {
 	t.Helper()
 	p := &Process{t: t, name: c.Name, log: &tail{}, done: make(chan struct{})}
 	p.cmd = exec.Command(c.Args[0], c.Args[1:]...)
-	p.cmd.Env = append(os.Environ(), c.Env...)
+	p.cmd.Env = append(withoutSettings(os.Environ()), c.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if c.Stdout != nil {
 		p.cmd.Stdout = io.MultiWriter(p.log, c.Stdout)
@@ -74,6 +77,10 @@ func Start(t testing.TB, c Command) *Process {
 		}
 	})
 	return p
+}
+
+func withoutSettings(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, "EDGERAFT_") })
 }
 
 // Kill ends the process by SIGKILL, whatever it is doing, and waits for that.
