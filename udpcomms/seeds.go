@@ -16,6 +16,7 @@ import (
 type seeds struct {
 	logger *slog.Logger
 	lookUp func(ctx context.Context, network, host string) ([]netip.Addr, error)
+	now    func() time.Time
 
 	mu   sync.Mutex
 	list []*seed
@@ -38,7 +39,7 @@ func newSeeds(texts []string, logger *slog.Logger) (*seeds, error) {
 	if len(texts) > maxSeeds {
 		return nil, fmt.Errorf("%d peers are configured, the limit is %d; a few suffice, the others are learned from them", len(texts), maxSeeds)
 	}
-	s := &seeds{logger: logger, lookUp: net.DefaultResolver.LookupNetIP}
+	s := &seeds{logger: logger, lookUp: net.DefaultResolver.LookupNetIP, now: time.Now}
 	for _, text := range texts {
 		host, portText, err := net.SplitHostPort(text)
 		if err != nil {
@@ -95,12 +96,12 @@ func (s *seeds) resolve(ctx context.Context, entry *seed) {
 	entry.resolving = false
 	if len(addrs) > 0 {
 		entry.addrs, entry.failing, entry.pause = addrs, false, 0
-		entry.next = time.Now().Add(jitter(resolveEvery))
+		entry.next = s.now().Add(jitter(resolveEvery))
 		return
 	}
 	// The old addresses stay: a name server that is down changes nothing.
 	entry.pause = nextPause(entry.pause)
-	entry.next = time.Now().Add(jitter(entry.pause))
+	entry.next = s.now().Add(jitter(entry.pause))
 	if !entry.failing {
 		entry.failing = true
 		s.logger.Warn("a configured peer's name has no address; it is tried again", "peer", entry.host, "error", err)
