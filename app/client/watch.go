@@ -61,6 +61,7 @@ func (c *Client) WatchLines(ctx context.Context, opts WatchOptions, each func(li
 	defer resp.Body.Close()
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, maxLineBytes)
+	lines.Split(wholeLines)
 	for lines.Scan() {
 		if err := endOf(lines.Bytes()); err != nil {
 			return err
@@ -77,6 +78,18 @@ func (c *Client) WatchLines(ctx context.Context, opts WatchOptions, each func(li
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("watching: the agent ended the stream; resume after the last event seen: %w", err)
+}
+
+// wholeLines splits as bufio.ScanLines does, but does not take for a line what
+// a broken connection left of one.
+func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF && len(data) > 0 {
+		return 0, nil, io.ErrUnexpectedEOF
+	}
+	return 0, nil, nil
 }
 
 // endOf returns the error that a line carries instead of an event, if any.

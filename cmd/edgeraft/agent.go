@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -66,7 +68,7 @@ func (a *agent) setDevice(d *device) {
 
 // errNoKey is what needs a cluster gets while there is not even a key.
 func errNoKey(doing string) error {
-	return fmt.Errorf("%s: this device has no cluster key yet (edgeraft init or edgeraft join): %w", doing, raft.ErrNotFounded)
+	return fmt.Errorf("%s: there is no cluster key (edgeraft init or edgeraft join): %w", doing, raft.ErrNotFounded)
 }
 
 // Propose implements app.Node.
@@ -139,7 +141,7 @@ func (a *agent) Join(ctx context.Context, text string) (api.Setup, error) {
 		return api.Setup{}, fmt.Errorf("join: this device has the key of another cluster (%s): %w",
 			a.cfg.KeyFile, raft.ErrAlreadyFounded)
 	}
-	if err := seal.WriteKeyFile(a.cfg.KeyFile, key, false); err != nil {
+	if err := storeKey(a.cfg, key); err != nil {
 		return api.Setup{}, fmt.Errorf("join: %w", err)
 	}
 	_, err = a.bringKey(ctx, key)
@@ -166,12 +168,21 @@ func initialKey(cfg Config) (seal.Key, error) {
 	key, err := seal.ReadKeyFile(cfg.KeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		key = seal.NewKey()
-		err = seal.WriteKeyFile(cfg.KeyFile, key, false)
+		err = storeKey(cfg, key)
 	}
 	if err != nil {
 		return seal.Key{}, fmt.Errorf("make the cluster key: %w", err)
 	}
 	return key, nil
+}
+
+// storeKey writes the key to its file, whose directory it makes if need be. It
+// never replaces another key.
+func storeKey(cfg Config, key seal.Key) error {
+	if err := os.MkdirAll(filepath.Dir(cfg.KeyFile), 0o700); err != nil {
+		return fmt.Errorf("make the directory of the key: %w", err)
+	}
+	return seal.WriteKeyFile(cfg.KeyFile, key, false)
 }
 
 func newClusterID() raft.ClusterID {

@@ -44,7 +44,7 @@ func initOffline(cfg Config) (setup api.Setup, err error) {
 
 // joinOffline gives the device the key while no agent runs.
 func joinOffline(cfg Config, key seal.Key) (api.Setup, error) {
-	if err := seal.WriteKeyFile(cfg.KeyFile, key, false); err != nil {
+	if err := storeKey(cfg, key); err != nil {
 		return api.Setup{}, fmt.Errorf("join: %w", err)
 	}
 	return api.Setup{}, nil
