@@ -11,7 +11,7 @@ import (
 )
 
 // inside is set in the environment of a test that runs in its own network.
-const inside = "EDGERAFT_DISCOVERY_NAMESPACE"
+const inside = "EDGERAFT_TEST_DISCOVERY_NAMESPACE"
 
 // inNamespace makes the calling test run in a network namespace of its own,
 // where it may do what it likes with the interfaces, and where nobody else's
@@ -48,8 +48,8 @@ func inNamespace(t *testing.T) bool {
 
 func cannotRun(t *testing.T, why string) {
 	t.Helper()
-	if os.Getenv("EDGERAFT_NO_SKIP") == "1" {
-		t.Fatalf("EDGERAFT_NO_SKIP is set, but: %s", why)
+	if os.Getenv("EDGERAFT_TEST_NO_SKIP") == "1" {
+		t.Fatalf("EDGERAFT_TEST_NO_SKIP is set, but: %s", why)
 	}
 	t.Skipf("NOT TESTED: %s", why)
 }

@@ -5,5 +5,5 @@
 // The tests build the program, or take it from EDGERAFT_TEST_BINARY, run by
 // EDGERAFT_TEST_RUNNER (such as qemu-arm-static) if that is set. They need
 // root; scripts/test-deps.sh installs what else they need. What cannot run is
-// skipped, loudly, and with EDGERAFT_NO_SKIP=1 it is a failure.
+// skipped, loudly, and with EDGERAFT_TEST_NO_SKIP=1 it is a failure.
 package integration

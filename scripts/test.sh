@@ -4,7 +4,7 @@
 #   scripts/test.sh          everything
 #   scripts/test.sh quick    without the race detector's repeats, qemu and cross builds
 #
-# With EDGERAFT_NO_SKIP=1 a test that cannot run here fails instead of being
+# With EDGERAFT_TEST_NO_SKIP=1 a test that cannot run here fails instead of being
 # skipped.
 set -eu
 cd "$(dirname "$0")/.."
@@ -44,7 +44,7 @@ for target in "armv6 qemu-arm-static" "arm64 qemu-aarch64-static"; do
 	set -- $target
 	if ! command -v "$2" >/dev/null; then
 		echo "SKIPPED: the three-process test as $1 code, since $2 is missing (Debian: qemu-user-static)" >&2
-		[ "${EDGERAFT_NO_SKIP:-}" != 1 ] || exit 1
+		[ "${EDGERAFT_TEST_NO_SKIP:-}" != 1 ] || exit 1
 		continue
 	fi
 	EDGERAFT_TEST_BINARY=$PWD/dist/edgeraft-linux-$1 EDGERAFT_TEST_RUNNER=$2 \

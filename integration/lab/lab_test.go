@@ -11,7 +11,7 @@ import (
 )
 
 // The test's own binary is what runs on the devices, told by this variable.
-const role = "EDGERAFT_LAB_TEST_ROLE"
+const role = "EDGERAFT_TEST_LAB_ROLE"
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(role) {

@@ -8,7 +8,7 @@ import (
 
 // noSkip is the environment variable that turns a skip for want of tools or
 // rights into a failure, for machines on which everything must be tested.
-const noSkip = "EDGERAFT_NO_SKIP"
+const noSkip = "EDGERAFT_TEST_NO_SKIP"
 
 // NeedNetwork skips the test, loudly, where New would not work.
 func NeedNetwork(t testing.TB) {
