@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"time"
 
@@ -145,7 +144,7 @@ func (w *watcher) follow(ctx context.Context) error {
 	return w.agent.WatchLines(ctx, client.WatchOptions{From: w.next, Prefix: w.prefix}, func(line []byte) error {
 		var event api.Event
 		if err := json.Unmarshal(line, &event); err != nil {
-			return lineError(line, err)
+			return fmt.Errorf("the agent sent a line that is not the expected JSON: %w", err)
 		}
 		if skip > 0 && event.Index == resumeAt {
 			skip--
@@ -162,16 +161,6 @@ func (w *watcher) follow(ctx context.Context) error {
 		w.advance(event)
 		return nil
 	})
-}
-
-// lineError tells a line that ends too early, which a broken connection leaves
-// behind, from one that is wrong: only the former is worth another try.
-func lineError(line []byte, err error) error {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) && syntax.Offset >= int64(len(line)) {
-		return fmt.Errorf("the connection broke in the middle of an event: %w", io.ErrUnexpectedEOF)
-	}
-	return fmt.Errorf("the agent sent a line that is not the expected JSON: %w", err)
 }
 
 // advance notes that an event was printed.
