@@ -232,8 +232,8 @@ func (c *Core) TicksUntilWork() int {
 	} else if !c.mayCampaign() {
 		n = c.cfg.ElectionTicks
 	}
-	if c.proposals.waiting() || c.reads.waiting() {
-		n = min(n, c.cfg.HeartbeatTicks)
+	if c.reads.waiting() {
+		n = min(n, c.cfg.HeartbeatTicks-c.reads.since)
 	}
-	return max(n, 1)
+	return max(min(n, c.ticksUntilRepeat()), 1)
 }

@@ -1,6 +1,9 @@
 package raft
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // A proposal made on any device reaches the log at most once, although messages
 // may be lost and repeated and leaders change, without any replicated record:
@@ -40,8 +43,6 @@ func (ps *proposals) init(cfg Config) {
 	ps.boot, ps.base = cfg.Boot, cfg.ProposalBase
 	ps.byID = map[ProposalID]*proposal{}
 }
-
-func (ps *proposals) waiting() bool { return len(ps.list) > 0 }
 
 // Propose takes a command that is to be committed, on whichever device. The
 // ID comes back in the committed entry, or in Ready.Failed. Until there is a
@@ -181,13 +182,13 @@ func (c *Core) forwardProposals() {
 	}
 	oldest := ps.lastSeq + 1
 	for _, p := range ps.list {
-		if p.term == c.hard.Term && !p.in {
+		if c.onItsWay(p) {
 			oldest = min(oldest, p.seq)
 		}
 	}
 	for _, p := range ps.list {
 		fresh := p.term == 0 && ps.lastSeq+1-oldest < ps.window
-		again := p.term == c.hard.Term && !p.in && p.age >= 2*c.cfg.HeartbeatTicks
+		again := c.onItsWay(p) && p.age >= c.repeatTicks()
 		if !fresh && !again {
 			continue
 		}
@@ -202,6 +203,27 @@ func (c *Core) forwardProposals() {
 		batch = append(batch, ForwardedProposal{Seq: p.seq, ID: p.id, Data: p.data})
 	}
 	flush()
+}
+
+// onItsWay reports whether p was handed to the present leader and was not seen
+// in the log since.
+func (c *Core) onItsWay(p *proposal) bool { return p.term == c.hard.Term && !p.in }
+
+// repeatTicks is after how long a proposal on its way is sent again.
+func (c *Core) repeatTicks() int { return 2 * c.cfg.HeartbeatTicks }
+
+// ticksUntilRepeat is when forwardProposals will next have to repeat one.
+func (c *Core) ticksUntilRepeat() int {
+	n := math.MaxInt
+	if c.leader == "" || c.role == Leader {
+		return n
+	}
+	for _, p := range c.proposals.list {
+		if c.onItsWay(p) {
+			n = min(n, c.repeatTicks()-p.age)
+		}
+	}
+	return n
 }
 
 // receiveForward appends what a member hands on, each proposal once.

@@ -1,0 +1,277 @@
+package rafttest
+
+import (
+	"fmt"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// Phases of a run, in ticks.
+const (
+	faultyTicks   = 600
+	recoveryTicks = 1000 // the bound for convergence
+	idleTicks     = 100
+)
+
+// Result says what a run did.
+type Result struct {
+	Seed      uint64
+	Events    int
+	Faults    int
+	Committed int // entries
+	Acked     int // proposals
+	Reads     int // answered
+	Recovery  int // ticks from the end of the faults to convergence
+	Violation *Violation
+}
+
+// Run runs one seed: a random mixture of faults under load, in which safety
+// must hold, and then none, in which the cluster must converge in bounded
+// time. A violation comes with a trace: the run is repeated for it.
+func Run(seed uint64) Result {
+	res := run(seed, false)
+	if res.Violation != nil {
+		if traced := run(seed, true); traced.Violation != nil {
+			return traced
+		}
+		res.Violation.What += " (NOT REPEATABLE: the run depends on more than the seed)"
+	}
+	return res
+}
+
+// campaign is one run under way.
+type campaign struct {
+	*Cluster
+	rng     *Rand
+	profile profile
+	res     Result
+	ending  bool
+	reads   []*ReadOp
+	ops     []*Op
+}
+
+func run(seed uint64, trace bool) Result {
+	rng := NewRand(seed)
+	p := newProfile(rng.Fork())
+	c := &campaign{rng: rng.Fork(), profile: p, res: Result{Seed: seed}}
+	c.Cluster = New(Options{
+		Seed: seed, Voters: p.voters, Blank: p.blank, Config: p.config, Sleepy: p.sleepy, Trace: trace,
+	})
+	c.tracef("profile %+v", p)
+	if p.voters == 0 {
+		if err := c.Found(0, ClusterID); err != nil {
+			c.violate("founding", "n0: %v", err)
+		}
+	}
+	for _, n := range c.Nodes {
+		n.SetClock(900 + c.rng.Intn(200))
+	}
+	c.setNet()
+	c.planFault()
+	c.planClient()
+	c.planMembership()
+	c.RunFor(faultyTicks)
+	c.recover()
+	c.converge()
+	c.idle()
+	c.res.Events, c.res.Violation = c.Events(), c.Failed()
+	c.res.Committed = len(c.check.committed.entries)
+	for _, op := range c.ops {
+		if op.Outcome == Committed {
+			c.res.Acked++
+		}
+	}
+	for _, r := range c.reads {
+		if r.Done {
+			c.res.Reads++
+		}
+	}
+	return c.res
+}
+
+// planClient keeps clients proposing, reading and giving up.
+func (c *campaign) planClient() {
+	c.clock.after(c.rng.Between(1, Time(c.profile.pace)*Tick), func() {
+		if c.ending {
+			return
+		}
+		c.clientStep()
+		c.planClient()
+	})
+}
+
+func (c *campaign) clientStep() {
+	i := c.rng.Intn(len(c.Nodes))
+	switch d := c.rng.Intn(10); {
+	case d < 6:
+		for range 1 + c.rng.Intn(c.profile.burst) {
+			c.ops = append(c.ops, c.Propose(i, make([]byte, c.rng.Intn(200))))
+		}
+	case d < 9:
+		if r := c.Read(i); r != nil {
+			c.reads = append(c.reads, r)
+		}
+	default:
+		if open := c.OpenOps(); len(open) > 0 {
+			c.Cancel(open[c.rng.Intn(len(open))])
+		}
+	}
+}
+
+// planMembership lets leaders admit the blank devices and promote them, as the
+// driver does, and where the profile says so change the rest at random.
+func (c *campaign) planMembership() {
+	c.clock.after(c.rng.Between(Tick, 20*Tick), func() {
+		if c.ending && !c.profile.churn {
+			c.admit()
+		}
+		if c.ending {
+			return
+		}
+		c.admit()
+		if c.profile.churn && c.rng.Chance(300) {
+			c.churn()
+		}
+		c.planMembership()
+	})
+}
+
+func (c *campaign) admit() {
+	for _, n := range c.Nodes {
+		s := n.Status()
+		if s.Role != raft.Leader {
+			continue
+		}
+		for _, o := range c.Nodes {
+			m, ok := s.Config.Member(o.ID)
+			switch {
+			case !ok && c.rng.Chance(300):
+				_ = c.Change(n.Index, raft.Change{Kind: raft.AddLearner, ID: o.ID, Name: o.String()})
+			case ok && m.Role == raft.Learner && s.Peers[o.ID].Match+5 >= s.Commit:
+				_ = c.Change(n.Index, raft.Change{Kind: raft.Promote, ID: o.ID})
+			}
+		}
+	}
+}
+
+func (c *campaign) churn() {
+	kind := raft.Demote + raft.ChangeKind(c.rng.Intn(2)) // or Remove
+	who := c.Nodes[c.rng.Intn(len(c.Nodes))]
+	for _, n := range c.Nodes {
+		if n.Status().Role == raft.Leader {
+			c.res.Faults++
+			_ = c.Change(n.Index, raft.Change{Kind: kind, ID: who.ID})
+		}
+	}
+}
+
+// recover ends all faults. Clients stop.
+func (c *campaign) recover() {
+	c.ending = true
+	c.tracef("--- the faults end ---")
+	c.Net.Repair()
+	for _, n := range c.Nodes {
+		n.paused = 0
+		n.Disk.Unstick()
+		n.Disk.MinDelay, n.Disk.MaxDelay = 1, Tick/4
+		n.Start()
+	}
+}
+
+// converge demands one leader, whom all members follow, equal logs, all
+// applied, and an end to every proposal and read on members.
+func (c *campaign) converge() {
+	if c.Failed() != nil {
+		return
+	}
+	start := c.clock.now
+	var why string
+	next := start
+	ok := c.RunUntil(recoveryTicks, func() bool {
+		if c.clock.now < next {
+			return false
+		}
+		next = c.clock.now + Tick
+		why = c.unsettled()
+		return why == ""
+	})
+	c.res.Recovery = int((c.clock.now - start) / Tick)
+	if !ok {
+		c.violate("convergence", "%d ticks after the last fault: %s", recoveryTicks, why)
+	}
+}
+
+// unsettled says what is missing to convergence, "" if nothing is.
+func (c *campaign) unsettled() string {
+	lead := c.Leader()
+	if lead == nil {
+		return "no leader"
+	}
+	s := lead.Status()
+	if s.Commit != s.Last || s.ConfigIndex > s.Commit {
+		return fmt.Sprintf("%v commits up to %d of %d", lead, s.Commit, s.Last)
+	}
+	want, _ := lead.log.digest(s.Last)
+	for _, m := range s.Config.Members {
+		n := c.node(m.ID)
+		f := n.Status()
+		if f.Leader != lead.ID || f.Term != s.Term {
+			return fmt.Sprintf("%v follows %q in term %d, %v leads in term %d", n, f.Leader, f.Term, lead, s.Term)
+		}
+		if have, ok := n.log.digest(f.Last); !ok || have != want || f.Applied != s.Commit || f.Stable != f.Last {
+			return fmt.Sprintf("%v has applied %d of %d, stable %d of %d", n, f.Applied, s.Commit, f.Stable, f.Last)
+		}
+		if len(c.OpenReads(n.Index)) > 0 {
+			return fmt.Sprintf("%d reads wait on %v", len(c.OpenReads(n.Index)), n)
+		}
+	}
+	for _, op := range c.OpenOps() {
+		if _, ok := s.Config.Member(op.Node.ID); ok {
+			return fmt.Sprintf("proposal %d waits on %v", op.ID, op.Node)
+		}
+	}
+	return ""
+}
+
+// idle demands that a converged cluster rests: no election, no write, and no
+// more messages than heartbeats and their answers.
+func (c *campaign) idle() {
+	if c.Failed() != nil {
+		return
+	}
+	lead := c.Leader()
+	s := lead.Status()
+	strangers := len(c.Nodes) - len(s.Config.Members)
+	c.RunFor(2 * ElectionTicks) // what is late from the faults dies away
+	if strangers > 0 {
+		return // a removed device does not learn of it, and goes on asking
+	}
+	sent, writes := c.Net.Sent, 0
+	for _, n := range c.Nodes {
+		writes -= n.Disk.Writes
+	}
+	c.RunFor(idleTicks)
+	for _, n := range c.Nodes {
+		writes += n.Disk.Writes
+	}
+	sent = c.Net.Sent - sent
+	most := 2 * (len(s.Config.Members) - 1) * (idleTicks*10/9/HeartbeatTicks + 2)
+	if now := c.Leader(); now != lead || now.Status().Term != s.Term {
+		c.violate("rest", "the leadership of %v in term %d ended without a reason", lead, s.Term)
+	}
+	if sent > most || writes > 0 {
+		c.violate("rest", "an idle cluster sent %d messages in %d ticks (%d are reasonable) and wrote %d times", sent, idleTicks, most, writes)
+	}
+}
+
+// Leader returns the leader of the newest term, nil when there is none.
+func (c *Cluster) Leader() *Node {
+	var lead *Node
+	var term raft.Term
+	for _, n := range c.Nodes {
+		if s := n.Status(); s.Role == raft.Leader && s.Term > term {
+			lead, term = n, s.Term
+		}
+	}
+	return lead
+}

@@ -1,0 +1,188 @@
+package rafttest
+
+import (
+	"errors"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// Outcome is how a proposal ended.
+type Outcome uint8
+
+// The outcomes of a proposal.
+const (
+	Open      Outcome = iota // not yet
+	Committed                // acknowledged
+	Failed                   // surely without effect
+	Unknown                  // the node crashed, or it was cancelled too late
+)
+
+// Op is a proposal made by a client on a node.
+type Op struct {
+	Node    *Node
+	ID      raft.ProposalID
+	Outcome Outcome
+	Index   raft.Index // Committed
+	Err     error      // Failed
+	Since   Time
+	Took    Time
+	boot    uint64
+}
+
+// ReadOp is a linearizable read asked of a node.
+type ReadOp struct {
+	Node  *Node
+	Done  bool
+	Lost  bool       // the node crashed first
+	Index raft.Index // to be applied before it is served
+	floor raft.Index // the newest commit known to anyone when it was asked
+	seq   uint64
+}
+
+// Propose makes a proposal on node i. When the node is down, or refuses, the
+// outcome is Failed at once.
+func (c *Cluster) Propose(i int, data []byte) *Op {
+	n := c.Nodes[i]
+	op := &Op{Node: n, boot: n.boot, Since: c.clock.now, Outcome: Failed, Err: errDown}
+	if n.paused > c.clock.now {
+		return op
+	}
+	c.input(n, "gets a proposal", func(core *raft.Core) {
+		id, err := core.Propose(data)
+		if op.Err = err; err != nil {
+			return
+		}
+		if c.ops[id] != nil || id == 0 {
+			c.violate("unique IDs", "%v: proposal ID %d is used twice", n, id)
+		}
+		op.ID, op.Outcome = id, Open
+		c.ops[id] = op
+		c.open = append(c.open, op)
+	})
+	return op
+}
+
+var errDown = errors.New("the device is down")
+
+// Cancel gives up waiting for a proposal.
+func (c *Cluster) Cancel(op *Op) {
+	if op.Outcome != Open {
+		return
+	}
+	c.input(op.Node, "has a proposal cancelled", func(core *raft.Core) {
+		if core.Cancel(op.ID) {
+			c.end(op, Unknown)
+			return
+		}
+		op.Err = raft.ErrNoLeader
+		c.end(op, Failed)
+		c.check.ineffective(op)
+	})
+}
+
+func (c *Cluster) end(op *Op, o Outcome) {
+	if op.Outcome != Open {
+		c.violate("one outcome", "%v: proposal %d ended with outcome %d, and then with %d", op.Node, op.ID, op.Outcome, o)
+	}
+	op.Outcome, op.Took = o, c.clock.now-op.Since
+}
+
+// OpenOps returns the proposals that have not ended.
+func (c *Cluster) OpenOps() []*Op {
+	kept := c.open[:0]
+	for _, op := range c.open {
+		if op.Outcome == Open {
+			kept = append(kept, op)
+		}
+	}
+	c.open = kept
+	return kept
+}
+
+// lose ends what clients of a crashed node waited for.
+func (c *Cluster) lose(n *Node) {
+	for _, op := range c.OpenOps() {
+		if op.Node == n {
+			c.end(op, Unknown)
+		}
+	}
+}
+
+// apply is the App of node n, and the acknowledgement to the client.
+func (c *Cluster) apply(n *Node, e raft.Entry) {
+	c.check.applying(n, e)
+	n.Applied = append(n.Applied, e)
+	if op := c.ops[e.ID]; e.ID != 0 && op != nil && op.Node == n && op.boot == n.boot && op.Outcome == Open {
+		op.Index = e.Index
+		c.end(op, Committed)
+	}
+}
+
+func (c *Cluster) fail(n *Node, f raft.Failed) {
+	op := c.ops[f.ID]
+	if op == nil || op.Node != n || op.boot != n.boot {
+		c.violate("one outcome", "%v: proposal %d failed, which it does not have", n, f.ID)
+		return
+	}
+	if op.Outcome == Open { // not cancelled meanwhile
+		op.Err = f.Err
+		c.end(op, Failed)
+		c.check.ineffective(op)
+	}
+}
+
+// Read asks for a linearizable read on node i; nil when the node is down.
+func (c *Cluster) Read(i int) *ReadOp {
+	n := c.Nodes[i]
+	if n.core == nil || n.paused > c.clock.now {
+		return nil
+	}
+	r := &ReadOp{Node: n, floor: c.check.committed.last()}
+	c.input(n, "gets a read", func(core *raft.Core) {
+		r.seq = core.Read()
+		n.reads = append(n.reads, r)
+	})
+	return r
+}
+
+func (c *Cluster) finishReads(n *Node, d raft.ReadDone) {
+	kept := n.reads[:0]
+	for _, r := range n.reads {
+		if r.seq > d.Seq {
+			kept = append(kept, r)
+			continue
+		}
+		r.Done, r.Index = true, d.Index
+		if d.Index < r.floor {
+			c.violate("linearizable reads", "%v: read %d may be served at index %d, but %d was committed before it was asked", n, r.seq, d.Index, r.floor)
+		}
+		if d.Index > c.check.committed.last() {
+			c.violate("linearizable reads", "%v: read %d waits for index %d, and only %d are committed", n, r.seq, d.Index, c.check.committed.last())
+		}
+	}
+	n.reads = kept
+}
+
+// OpenReads returns the reads that wait on node i.
+func (c *Cluster) OpenReads(i int) []*ReadOp { return c.Nodes[i].reads }
+
+// Change proposes a membership change on node i.
+func (c *Cluster) Change(i int, ch raft.Change) error {
+	err := errDown
+	c.input(c.Nodes[i], "gets a membership change", func(core *raft.Core) { err = core.ProposeChange(ch) })
+	return err
+}
+
+// Found makes node i the first member of a new cluster.
+func (c *Cluster) Found(i int, id raft.ClusterID) error {
+	err := errDown
+	c.input(c.Nodes[i], "founds a cluster", func(core *raft.Core) { err = core.Found(id, "n") })
+	return err
+}
+
+// Deliver hands a message straight to its addressee.
+func (c *Cluster) Deliver(m raft.Message) error {
+	err := errDown
+	c.input(c.node(m.To), "gets "+describe(m), func(core *raft.Core) { err = core.Step(m) })
+	return err
+}

@@ -1,0 +1,191 @@
+package rafttest
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// Options say what a Cluster consists of.
+type Options struct {
+	Seed   uint64
+	Voters int // devices that are a cluster from the start
+	Blank  int // devices beside them that belong to no cluster yet
+	// Config may change limits and timing; it is called for each start.
+	Config func(*raft.Config)
+	// Sleepy devices wake only when TicksUntilWork says so, as real ones do.
+	// The others wake at every tick.
+	Sleepy bool
+	// Trace keeps the newest events for the report on a failure.
+	Trace bool
+}
+
+// ClusterID is that of the devices that are a cluster from the start.
+var ClusterID = raft.ClusterIDFrom([16]byte{0xed, 0x6e})
+
+// Cluster is a set of nodes in a virtual world. It is not safe for concurrent
+// use.
+type Cluster struct {
+	Net   *Network
+	Nodes []*Node
+
+	opts   Options
+	clock  clock
+	rng    *Rand
+	check  checker
+	ops    map[raft.ProposalID]*Op
+	open   []*Op
+	trace  []string
+	events int
+	failed *Violation
+}
+
+// Violation is an invariant that did not hold, and how it came to that.
+type Violation struct {
+	Seed      uint64
+	Invariant string
+	What      string
+	Time      Time
+	Trace     []string // newest last
+}
+
+// Error is the whole report.
+func (v *Violation) Error() string {
+	return fmt.Sprintf("seed %d, time %.2f ticks: invariant %q: %s\n%s",
+		v.Seed, float64(v.Time)/float64(Tick), v.Invariant, v.What, strings.Join(v.Trace, "\n"))
+}
+
+// New makes a cluster in which all nodes run.
+func New(o Options) *Cluster {
+	c := &Cluster{opts: o, rng: NewRand(o.Seed), ops: map[raft.ProposalID]*Op{}}
+	c.Net = perfectNetwork(c.rng.Fork())
+	c.check.init(c)
+	var start raft.Stored
+	if o.Voters > 0 {
+		conf := &raft.Configuration{}
+		for i := range o.Voters {
+			conf.Members = append(conf.Members, raft.Member{ID: nodeID(i), Name: fmt.Sprint("n", i), Role: raft.Voter})
+		}
+		start.State = raft.HardState{Cluster: ClusterID, Term: 1, Commit: 1}
+		start.Entries = []raft.Entry{{Index: 1, Term: 1, Kind: raft.EntryConfig, Config: conf}}
+	}
+	for i := range o.Voters + o.Blank {
+		n := &Node{Index: i, ID: nodeID(i), cluster: c, rng: c.rng.Fork(), tickLen: Tick}
+		n.Disk = &Disk{MinDelay: 1, MaxDelay: Tick / 4, cluster: c, node: n, rng: n.rng.Fork()}
+		if i < o.Voters {
+			n.Disk.state = start.State
+			n.Disk.entries.replace(start.Entries)
+		}
+		c.Nodes = append(c.Nodes, n)
+	}
+	for _, n := range c.Nodes {
+		n.Start()
+	}
+	return c
+}
+
+// nodeID keeps the order of the numbers: a, b, c ...
+func nodeID(i int) raft.NodeID {
+	return raft.NodeID(strings.Repeat(string(rune('a'+i)), raft.NodeIDLen))
+}
+
+// Now is the virtual time.
+func (c *Cluster) Now() Time { return c.clock.now }
+
+// Events is how many events were processed.
+func (c *Cluster) Events() int { return c.events }
+
+// Failed is the first violation, nil while all is well.
+func (c *Cluster) Failed() *Violation { return c.failed }
+
+// RunFor lets time pass, until the first violation.
+func (c *Cluster) RunFor(ticks int) {
+	deadline := c.clock.now + Time(ticks)*Tick
+	for c.failed == nil && c.clock.next(deadline) {
+		c.events++
+	}
+}
+
+// RunUntil lets time pass until ok, which is asked after every event, at most
+// so many ticks. It reports whether ok held in the end.
+func (c *Cluster) RunUntil(ticks int, ok func() bool) bool {
+	deadline := c.clock.now + Time(ticks)*Tick
+	for c.failed == nil && !ok() {
+		if !c.clock.next(deadline) {
+			return false
+		}
+		c.events++
+	}
+	return c.failed == nil
+}
+
+// After plans something; it happens during a run.
+func (c *Cluster) After(ticks int, do func()) { c.clock.after(Time(ticks)*Tick, do) }
+
+// violate notes the first violation; the run ends with the present event.
+func (c *Cluster) violate(invariant, format string, args ...any) {
+	if c.failed == nil {
+		c.failed = &Violation{
+			Seed: c.opts.Seed, Invariant: invariant, What: fmt.Sprintf(format, args...),
+			Time: c.clock.now, Trace: c.trace,
+		}
+	}
+}
+
+// traceLength is how many events a report shows.
+const traceLength = 120
+
+func (c *Cluster) tracef(format string, args ...any) {
+	if !c.opts.Trace {
+		return
+	}
+	line := fmt.Sprintf("%10.2f  ", float64(c.clock.now)/float64(Tick)) + fmt.Sprintf(format, args...)
+	if len(c.trace) >= traceLength {
+		c.trace = append(c.trace[:0:0], c.trace[1:]...)
+	}
+	c.trace = append(c.trace, line)
+}
+
+// node finds a node by its ID; nil for a stranger's.
+func (c *Cluster) node(id raft.NodeID) *Node {
+	if i := int(id[0] - 'a'); i >= 0 && i < len(c.Nodes) && c.Nodes[i].ID == id {
+		return c.Nodes[i]
+	}
+	return nil
+}
+
+// send puts a message on the network.
+func (c *Cluster) send(from *Node, m raft.Message) {
+	to := c.node(m.To)
+	if to == nil || to == from {
+		c.violate("addresses", "%v sends %T to %q", from, m.Body, m.To)
+		return
+	}
+	c.check.sent(from, m)
+	c.Net.SentBytes += payload(m)
+	delays := c.Net.copies(from.Index, to.Index)
+	if c.opts.Trace {
+		c.tracef("%v -> %v  %s%s", from, to, describe(m), [...]string{" LOST", "", " TWICE"}[min(len(delays), 2)])
+	}
+	for _, d := range delays {
+		c.clock.after(d, func() { c.deliver(to, m) })
+	}
+}
+
+func (c *Cluster) deliver(to *Node, m raft.Message) {
+	if to.core == nil {
+		return
+	}
+	c.Net.Delivered++
+	c.check.delivered(m)
+	what := ""
+	if c.opts.Trace {
+		what = fmt.Sprintf("gets %s from %v", describe(m), c.node(m.From))
+	}
+	c.input(to, what, func(core *raft.Core) {
+		if err := core.Step(m); err != nil {
+			c.check.refused(to, m, err)
+		}
+	})
+}

@@ -1,0 +1,129 @@
+package rafttest
+
+import "github.com/edgeraft/edgeraft/raft"
+
+// profile is what kind of run a seed is: how large, how loaded, how faulty.
+type profile struct {
+	voters, blank int
+	sleepy        bool
+	churn         bool // members are demoted and removed at random
+	pace          int  // ticks between a client's steps, at most
+	burst         int  // proposals at a time, at most
+	loss, dup     int  // of a thousand messages
+	late          int
+	faultEvery    int  // ticks between faults, at most
+	tight         bool // limits so small that they are reached
+	slowDisks     bool
+}
+
+func newProfile(r *Rand) profile {
+	p := profile{
+		voters: []int{1, 2, 3, 3, 3, 4, 5, 5}[r.Intn(8)],
+		sleepy: r.Chance(500), churn: r.Chance(300), tight: r.Chance(300), slowDisks: r.Chance(300),
+		pace: 1 + r.Intn(8), burst: 1 + r.Intn(6), faultEvery: 10 + r.Intn(60),
+	}
+	switch r.Intn(4) {
+	case 0:
+		p.blank = 1 + r.Intn(2)
+	case 1: // grown from one device
+		p.voters, p.blank = 0, 1+r.Intn(5)
+	}
+	if r.Chance(600) {
+		p.loss, p.dup = r.Intn(200), r.Intn(200)
+	}
+	if r.Chance(400) {
+		p.late = r.Intn(200)
+	}
+	return p
+}
+
+func (p profile) config(cfg *raft.Config) {
+	if !p.tight {
+		return
+	}
+	cfg.MaxProposals, cfg.MaxForwardWindow = 12, 6
+	cfg.MaxAppendBytes, cfg.MaxInflight = 600, 2
+	cfg.MaxUnsavedBytes, cfg.MaxPendingBytes = 3000, 3000
+	cfg.MaxApplyBytes, cfg.MaxPendingReads = 500, 3
+}
+
+// setNet brings the network to the profile's everyday state.
+func (c *campaign) setNet() {
+	p, n := c.profile, c.Net
+	n.Repair()
+	n.Loss, n.Duplicate = p.loss, p.dup
+	if p.late > 0 {
+		n.Late, n.MaxLate = p.late, 100*Tick
+	}
+	if p.slowDisks {
+		for _, o := range c.Nodes {
+			o.Disk.MaxDelay = 4 * Tick
+		}
+	}
+}
+
+func (c *campaign) planFault() {
+	c.clock.after(c.rng.Between(Tick, Time(c.profile.faultEvery)*Tick), func() {
+		if c.ending {
+			return
+		}
+		c.res.Faults++
+		c.fault()
+		c.planFault()
+	})
+}
+
+// fault does one bad thing, or ends some.
+func (c *campaign) fault() {
+	n := c.Nodes[c.rng.Intn(len(c.Nodes))]
+	if lead := c.Leader(); lead != nil && c.rng.Chance(400) {
+		n = lead // where it hurts most
+	}
+	duration := 1 + c.rng.Intn(80)
+	switch c.rng.Intn(10) {
+	case 0, 1:
+		n.Crash()
+		c.After(duration, n.Start)
+	case 2:
+		for _, o := range c.Nodes { // a power cut
+			if c.rng.Chance(700) {
+				o.Crash()
+				c.After(c.rng.Intn(30), o.Start)
+			}
+		}
+	case 3:
+		var groups [2][]int
+		for i := range c.Nodes {
+			g := c.rng.Intn(2)
+			groups[g] = append(groups[g], i)
+		}
+		c.tracef("partition %v", groups)
+		c.Net.Partition(len(c.Nodes), groups[:]...)
+	case 4:
+		c.tracef("%v is isolated", n)
+		c.Net.Isolate(len(c.Nodes), n.Index)
+	case 5:
+		for j := range c.Nodes { // one way only, from or to some
+			if j == n.Index || c.rng.Chance(300) {
+				continue
+			}
+			if duration%2 == 0 {
+				c.tracef("cut %v -> n%d", n, j)
+				c.Net.Cut(n.Index, j)
+			} else {
+				c.tracef("cut n%d -> %v", j, n)
+				c.Net.Cut(j, n.Index)
+			}
+		}
+	case 6:
+		c.tracef("the disk of %v hangs", n)
+		n.Disk.Stick()
+		c.After(2*duration, n.Disk.Unstick)
+	case 7:
+		c.tracef("%v is suspended for %d ticks", n, duration/2)
+		n.Pause(duration / 2)
+	default:
+		c.tracef("the network is mended")
+		c.setNet()
+	}
+}

@@ -1,0 +1,230 @@
+package rafttest
+
+import (
+	"fmt"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// checker knows what must hold at any time, and looks after every event
+// (thesis fig. 3.2, and what follows from saving beside sending).
+type checker struct {
+	c         *Cluster
+	leaders   map[raft.Term]string
+	committed history             // what any node ever committed
+	logs      map[logPoint]uint64 // the digest at each (index, term) any log ever had
+	byID      map[raft.ProposalID]raft.Index
+	digests   map[*raft.Entry]uint64 // of the entries of messages under way
+}
+
+type logPoint struct {
+	index raft.Index
+	term  raft.Term
+}
+
+func (k *checker) init(c *Cluster) {
+	k.c = c
+	k.leaders = map[raft.Term]string{}
+	k.logs = map[logPoint]uint64{}
+	k.byID = map[raft.ProposalID]raft.Index{}
+	k.digests = map[*raft.Entry]uint64{}
+}
+
+// saving checks a log that grows: Log Matching.
+func (k *checker) saving(n *Node, s raft.Save) {
+	if len(s.Entries) == 0 {
+		return
+	}
+	if first := s.Entries[0].Index; first <= n.commit && first <= n.log.last() {
+		k.c.violate("committed entries stay", "%v: save %d replaces entry %d, and %d is committed", n, s.Seq, first, n.commit)
+	}
+	before, ok := n.log.digest(s.Entries[0].Index - 1)
+	if !ok {
+		k.c.violate("save order", "%v: save %d starts at entry %d after entry %d", n, s.Seq, s.Entries[0].Index, n.log.last())
+		return
+	}
+	term := n.log.term(s.Entries[0].Index - 1)
+	for _, e := range s.Entries {
+		if e.Term < term || e.Term > s.State.Term {
+			k.c.violate("log terms", "%v: entry %d of term %d after one of term %d in term %d", n, e.Index, e.Term, term, s.State.Term)
+		}
+		term = e.Term
+		before = mix(before ^ digestOf(e))
+		p := logPoint{e.Index, e.Term}
+		if known, ok := k.logs[p]; ok && known != before {
+			k.c.violate("log matching", "%v: its log up to entry %d of term %d differs from another's", n, e.Index, e.Term)
+		}
+		k.logs[p] = before
+	}
+}
+
+// node checks one node after an event.
+func (k *checker) node(n *Node) {
+	s := n.core.Status()
+	if s.Commit < n.commit {
+		k.c.violate("commit never retreats", "%v: commit index %d after %d", n, s.Commit, n.commit)
+	}
+	if s.Commit > s.Last || s.Applied > s.Commit {
+		k.c.violate("commit within the log", "%v: applied %d, commit %d, last %d", n, s.Applied, s.Commit, s.Last)
+	}
+	if s.Stable > s.Last {
+		k.c.violate("stable within the log", "%v: stable %d, last %d", n, s.Stable, s.Last)
+	}
+	if durable := n.Disk.entries.last(); s.Stable > durable {
+		k.c.violate("stable is durable", "%v: stable %d, durable %d", n, s.Stable, durable)
+	}
+	if s.Role == raft.Leader {
+		k.leader(n, s)
+	}
+	k.commit(n, s)
+	n.commit = s.Commit
+}
+
+// leader checks Election Safety and Leader Completeness.
+func (k *checker) leader(n *Node, s raft.Status) {
+	who := fmt.Sprint(n, " boot ", n.boot)
+	if other, ok := k.leaders[s.Term]; ok {
+		if other != who {
+			k.c.violate("one leader a term", "%s and %s in term %d", other, who, s.Term)
+		}
+		return
+	}
+	k.leaders[s.Term] = who
+	k.c.tracef("%v LEADS in term %d", n, s.Term)
+	i := k.committed.last()
+	for i > 0 && k.committed.term(i) >= s.Term {
+		i--
+	}
+	want, _ := k.committed.digest(i)
+	if have, ok := n.log.digest(i); !ok || have != want {
+		k.c.violate("leader completeness", "%v leads in term %d and lacks entries up to %d, committed before", n, s.Term, i)
+	}
+}
+
+// commit checks State Machine Safety, and that a majority of disks holds what
+// is committed.
+func (k *checker) commit(n *Node, s raft.Status) {
+	to := min(s.Commit, n.log.last())
+	if to <= n.commit {
+		return
+	}
+	have, _ := n.log.digest(to)
+	if shared := min(to, k.committed.last()); shared > 0 {
+		want, _ := k.committed.digest(shared)
+		if got, _ := n.log.digest(shared); got != want {
+			k.c.violate("state machine safety", "%v: what it committed up to %d differs from what another did", n, shared)
+			return
+		}
+	}
+	if to <= k.committed.last() {
+		return
+	}
+	holders, conf := 0, s.Config
+	for _, m := range conf.Members {
+		d, ok := k.c.node(m.ID).Disk.entries.digest(to)
+		if m.Role == raft.Voter && ok && d == have {
+			holders++
+		}
+	}
+	if holders < conf.Quorum() {
+		k.c.violate("a majority of disks", "%v (%v) commits entry %d, and only %d of %d voters hold it durably", n, s.Role, to, holders, conf.Voters())
+	}
+	for _, e := range n.log.entries[k.committed.last():to] {
+		if at, ok := k.byID[e.ID]; ok && e.ID != 0 {
+			k.c.violate("exactly once", "proposal %d is committed at %d and at %d", e.ID, at, e.Index)
+		}
+		k.byID[e.ID] = e.Index
+		if op := k.c.ops[e.ID]; op != nil && op.Outcome == Failed {
+			k.c.violate("failed means no effect", "proposal %d on %v failed (%v) and is committed at %d", e.ID, op.Node, op.Err, e.Index)
+		}
+	}
+	k.committed.replace(n.log.entries[k.committed.last():to])
+	k.c.tracef("%v COMMITS up to entry %d", n, to)
+}
+
+// ineffective checks a proposal that was said to have no effect.
+func (k *checker) ineffective(op *Op) {
+	if at, ok := k.byID[op.ID]; ok {
+		k.c.violate("failed means no effect", "proposal %d on %v is committed at %d and failed (%v)", op.ID, op.Node, at, op.Err)
+	}
+}
+
+// applying checks what an App is given.
+func (k *checker) applying(n *Node, e raft.Entry) {
+	if want := raft.Index(len(n.Applied) + 1); e.Index != want {
+		k.c.violate("applied in order", "%v: entry %d where %d is next", n, e.Index, want)
+	}
+	if e.Index <= k.committed.last() && digestOf(k.committed.entries[e.Index-1]) != digestOf(e) {
+		k.c.violate("state machine safety", "%v applies at %d what another did not", n, e.Index)
+	}
+}
+
+// sent checks a message as it leaves: what it promises must be durable.
+func (k *checker) sent(n *Node, m raft.Message) {
+	durable := n.Disk.state
+	if m.Term > durable.Term {
+		k.c.violate("term durable before it is told", "%v sends %s, and term %d is durable", n, describe(m), durable.Term)
+	}
+	vote := raft.NodeID("")
+	switch b := m.Body.(type) {
+	case raft.VoteRequest:
+		vote = n.ID
+	case raft.VoteResponse:
+		if b.Granted {
+			vote = m.To
+		}
+	case raft.AppendRequest:
+		k.underWay(b)
+	case raft.AppendResponse:
+		k.ack(n, m, b)
+	}
+	if vote != "" && durable.Term == m.Term && durable.Vote != vote {
+		k.c.violate("vote durable before it is told", "%v sends %s, and a vote for %q is durable", n, describe(m), durable.Vote)
+	}
+}
+
+// ack checks that an acknowledgement covers only what is durable and equal to
+// the leader's log.
+func (k *checker) ack(n *Node, m raft.Message, b raft.AppendResponse) {
+	if n.Disk.state.Term > m.Term {
+		return // withheld for long; the log may have been replaced since
+	}
+	have, ok := n.Disk.entries.digest(b.Match)
+	if !ok {
+		k.c.violate("acks are durable", "%v sends %s, and %d entries are durable", n, describe(m), n.Disk.entries.last())
+		return
+	}
+	leader := k.c.node(m.To)
+	if leader.core == nil || leader.core.Role() != raft.Leader || leader.Status().Term != m.Term {
+		return
+	}
+	if want, ok := leader.log.digest(b.Match); ok && want != have {
+		k.c.violate("acks are true", "%v sends %s, and its log differs from the leader's", n, describe(m))
+	}
+}
+
+// underWay and delivered check that nobody changes the entries of a message
+// that shares them.
+func (k *checker) underWay(b raft.AppendRequest) {
+	for i := range b.Entries {
+		e := &b.Entries[i]
+		d := digestOf(*e)
+		if known, ok := k.digests[e]; ok && known != d {
+			k.c.violate("entries are immutable", "entry %d changed while it was shared", e.Index)
+		}
+		k.digests[e] = d
+	}
+}
+
+func (k *checker) delivered(m raft.Message) {
+	if b, ok := m.Body.(raft.AppendRequest); ok {
+		k.underWay(b)
+	}
+}
+
+// refused checks why a Core dropped a message: among correct members that
+// speak of one cluster there is no reason to.
+func (k *checker) refused(n *Node, m raft.Message, err error) {
+	n.refused++
+	k.c.tracef("%v refuses it: %v", n, err)
+}

@@ -1,0 +1,242 @@
+package rafttest
+
+import (
+	"fmt"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// Timing of the Cores, in ticks, unless Options.Config says otherwise.
+const (
+	ElectionTicks  = 10
+	HeartbeatTicks = 2
+	StallTicks     = 60
+)
+
+// Node is one device: a Core, its disk, its clock, its App.
+type Node struct {
+	Index int
+	ID    raft.NodeID
+	Disk  *Disk
+	// Applied is what the App was given since the last start.
+	Applied []raft.Entry
+
+	cluster *Cluster
+	rng     *Rand
+	core    *raft.Core // nil while the node is down
+	boot    uint64
+	log     history // the log as handed to the disk
+
+	tickLen Time // of this node's clock
+	ticked  Time // up to here ticks were passed on
+	planned int  // ticks the node means to sleep
+	quiet   int  // ticks for which the Core said it has nothing to do
+	plan    int  // tells outdated wake-ups
+	paused  Time // no input is processed before
+
+	reads   []*ReadOp
+	commit  raft.Index
+	drains  int
+	refused int
+}
+
+func (n *Node) String() string { return fmt.Sprint("n", n.Index) }
+
+// Core gives access to the real thing; nil while the node is down. Inputs must
+// go through the Cluster, or their effects would go unnoticed until the next.
+func (n *Node) Core() *raft.Core { return n.core }
+
+// Up reports whether the node runs.
+func (n *Node) Up() bool { return n.core != nil }
+
+// Status is the Core's; the zero Status while the node is down.
+func (n *Node) Status() raft.Status {
+	if n.core == nil {
+		return raft.Status{}
+	}
+	return n.core.Status()
+}
+
+// Start boots the node from what its disk holds.
+func (n *Node) Start() {
+	if n.core != nil {
+		return
+	}
+	c := n.cluster
+	n.boot++
+	boot := n.rng.Fork()
+	cfg := raft.Config{
+		ID: n.ID, ElectionTicks: ElectionTicks, HeartbeatTicks: HeartbeatTicks, StallTicks: StallTicks,
+		Random: boot.Intn, Boot: n.boot, ProposalBase: mix(uint64(n.Index+1)<<32 | n.boot),
+	}
+	if c.opts.Config != nil {
+		c.opts.Config(&cfg)
+	}
+	stored := n.Disk.stored()
+	n.Disk.last = n.Disk.entries.last()
+	core, err := raft.New(cfg, stored)
+	if err != nil {
+		c.violate("restart", "%v: %v", n, err)
+		return
+	}
+	n.core, n.Applied, n.commit, n.quiet = core, nil, 0, 0
+	n.log = history{}
+	n.log.replace(stored.Entries)
+	n.ticked, n.planned, n.paused = c.clock.now, 1, 0
+	c.tracef("%v starts (boot %d) with term %d, vote %q, %d entries", n, n.boot, stored.State.Term, stored.State.Vote, len(stored.Entries))
+	c.settle(n)
+}
+
+// Crash stops the node at once. What its disk has not written is lost.
+func (n *Node) Crash() {
+	if n.core == nil {
+		return
+	}
+	n.core = nil
+	n.plan++
+	n.Disk.crash()
+	for _, r := range n.reads {
+		r.Lost = true
+	}
+	n.reads = nil
+	n.cluster.lose(n)
+	n.cluster.tracef("%v crashes; its disk holds term %d, vote %q, %d entries", n, n.Disk.state.Term, n.Disk.state.Vote, n.Disk.entries.last())
+}
+
+// Pause keeps the node from processing anything for a while: a suspended or
+// starved process. Its disk goes on.
+func (n *Node) Pause(ticks int) { n.paused = n.cluster.clock.now + Time(ticks)*Tick }
+
+// SetClock makes the node's ticks so many thousandths of a nominal tick long.
+func (n *Node) SetClock(permille int) { n.tickLen = Tick * Time(permille) / 1000 }
+
+// input gives the Core of n one input, and carries out what comes of it.
+func (c *Cluster) input(n *Node, what string, do func(*raft.Core)) {
+	if n.core == nil {
+		return
+	}
+	if n.paused > c.clock.now {
+		boot := n.boot
+		c.clock.at(n.paused, func() {
+			if n.boot == boot {
+				c.input(n, what, do)
+			}
+		})
+		return
+	}
+	defer c.recoverPanic(n)
+	c.passTime(n)
+	if what != "" {
+		c.tracef("%v %s", n, what)
+	}
+	n.quiet = 0 // whatever was planned, an input changes it
+	do(n.core)
+	c.settle(n)
+}
+
+// recoverPanic turns a panic of the Core into a violation.
+func (c *Cluster) recoverPanic(n *Node) {
+	if r := recover(); r != nil {
+		c.violate("no panics", "%v: %v", n, r)
+	}
+}
+
+// passTime gives the Core the ticks that have passed. Of a time in which the
+// node did not run, most is forgiven, as in a real device.
+func (c *Cluster) passTime(n *Node) {
+	ticks := int((c.clock.now - n.ticked) / n.tickLen)
+	if most := n.planned + HeartbeatTicks; ticks > most {
+		ticks = most
+		n.ticked = c.clock.now
+	} else {
+		n.ticked += Time(ticks) * n.tickLen
+	}
+	for range ticks {
+		role := n.core.Role()
+		n.core.Tick()
+		if n.quiet--; n.quiet <= 0 {
+			continue
+		}
+		rd := n.core.Ready()
+		if !rd.Empty() || role != n.core.Role() {
+			c.violate("sleep", "%v (%v) had work %d ticks before TicksUntilWork said: %+v", n, role, n.quiet, rd)
+		}
+	}
+}
+
+// wake is due when the node's clock says so.
+func (c *Cluster) wake(n *Node) {
+	if n.core == nil {
+		return
+	}
+	if n.paused > c.clock.now {
+		plan := n.plan
+		c.clock.at(n.paused, func() {
+			if plan == n.plan {
+				c.wake(n)
+			}
+		})
+		return
+	}
+	defer c.recoverPanic(n)
+	c.passTime(n)
+	c.settle(n)
+}
+
+// maxReady bounds how often a Core may want something after one input.
+const maxReady = 1000
+
+// settle carries out all that the Core wants done, checks what must hold, and
+// plans the next wake-up.
+func (c *Cluster) settle(n *Node) {
+	for rounds := 0; ; rounds++ {
+		rd := n.core.Ready()
+		if rd.Empty() {
+			break
+		}
+		if rounds >= maxReady {
+			c.violate("rest", "%v still wants something after %d calls of Ready: %+v", n, rounds, rd)
+			return
+		}
+		c.carryOut(n, rd)
+	}
+	c.check.node(n)
+	ticks := n.core.TicksUntilWork()
+	if ticks < 1 {
+		c.violate("sleep", "%v: TicksUntilWork is %d", n, ticks)
+	}
+	if n.quiet <= 0 {
+		n.quiet = ticks
+	}
+	if !c.opts.Sleepy {
+		ticks = 1
+	}
+	n.planned = ticks
+	n.plan++
+	plan := n.plan
+	c.clock.at(n.ticked+Time(ticks)*n.tickLen, func() {
+		if plan == n.plan {
+			c.wake(n)
+		}
+	})
+}
+
+func (c *Cluster) carryOut(n *Node, rd raft.Ready) {
+	if rd.Save != nil {
+		c.check.saving(n, *rd.Save)
+		n.log.replace(rd.Save.Entries)
+		n.Disk.submit(*rd.Save)
+	}
+	for _, m := range rd.Messages {
+		c.send(n, m)
+	}
+	for _, e := range rd.Committed {
+		c.apply(n, e)
+	}
+	for _, r := range rd.Reads {
+		c.finishReads(n, r)
+	}
+	for _, f := range rd.Failed {
+		c.fail(n, f)
+	}
+}

@@ -1,0 +1,56 @@
+package rafttest
+
+import (
+	"flag"
+	"testing"
+)
+
+var (
+	oneSeed   = flag.Uint64("seed", 0, "run this seed only, and show its trace")
+	seedCount = flag.Uint64("seeds", 300, "how many seeds to run")
+	firstSeed = flag.Uint64("first", 1, "the first seed to run")
+)
+
+// TestSim runs many seeds; each is a cluster under its own mixture of faults.
+func TestSim(t *testing.T) {
+	if *oneSeed != 0 {
+		res := run(*oneSeed, true)
+		t.Logf("%+v", res)
+		if res.Violation != nil {
+			t.Fatal(res.Violation)
+		}
+		return
+	}
+	var total Result
+	failures := 0
+	for seed := *firstSeed; seed < *firstSeed+*seedCount; seed++ {
+		res := Run(seed)
+		total.Events += res.Events
+		total.Faults += res.Faults
+		total.Committed += res.Committed
+		total.Acked += res.Acked
+		total.Reads += res.Reads
+		total.Recovery = max(total.Recovery, res.Recovery)
+		if res.Violation != nil {
+			t.Error(res.Violation)
+			if failures++; failures >= 3 {
+				t.Fatalf("giving up at seed %d", seed)
+			}
+		}
+	}
+	t.Logf("%d seeds: %d events, %d faults, %d entries committed, %d proposals acknowledged, %d reads answered; slowest recovery %d ticks",
+		*seedCount, total.Events, total.Faults, total.Committed, total.Acked, total.Reads, total.Recovery)
+	if *seedCount >= 100 && (total.Acked < int(*seedCount) || total.Reads < int(*seedCount)) {
+		t.Error("so little was done that nothing is proven")
+	}
+}
+
+// TestSimIsRepeatable holds the promise that a seed decides everything.
+func TestSimIsRepeatable(t *testing.T) {
+	for seed := uint64(1); seed <= 10; seed++ {
+		a, b := run(seed, false), run(seed, true)
+		if a.Events != b.Events || a.Committed != b.Committed || a.Acked != b.Acked || a.Reads != b.Reads {
+			t.Errorf("seed %d: %+v and then %+v", seed, a, b)
+		}
+	}
+}

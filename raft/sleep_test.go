@@ -1,0 +1,44 @@
+package raft
+
+import "testing"
+
+// TestSleepEndsWithWork: a device that sleeps for TicksUntilWork misses nothing.
+// The tick that does something is never later than announced, and none before.
+func TestSleepEndsWithWork(t *testing.T) {
+	cases := map[string]func(*single){
+		"follower": func(*single) {},
+		"follower with a leader": func(s *single) {
+			s.must(idB, 2, AppendRequest{PrevIndex: 1, PrevTerm: 1})
+		},
+		"leader": func(s *single) { s.leadAndCommit() },
+		"read under way for a tick": func(s *single) {
+			s.must(idB, 2, AppendRequest{PrevIndex: 1, PrevTerm: 1})
+			s.Core.Read()
+			s.settle()
+			s.ticks(1)
+		},
+		"proposal under way for three ticks": func(s *single) {
+			s.must(idB, 2, AppendRequest{PrevIndex: 1, PrevTerm: 1})
+			if _, err := s.Propose([]byte("x")); err != nil {
+				s.t.Fatal(err)
+			}
+			s.settle()
+			s.ticks(3)
+		},
+	}
+	for name, prepare := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := newSingle(t, voters(idA, idB, idC))
+			prepare(s)
+			s.takeSent()
+			n := s.TicksUntilWork()
+			for i := 1; i <= n; i++ {
+				role := s.role
+				s.ticks(1)
+				if worked := len(s.takeSent()) > 0 || s.role != role; worked != (i == n) {
+					t.Fatalf("tick %d of %d: worked %v", i, n, worked)
+				}
+			}
+		})
+	}
+}
