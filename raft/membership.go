@@ -18,6 +18,11 @@ func (c *Core) ProposeChange(ch Change) error {
 	if err != nil {
 		return err
 	}
+	if p := c.lead.peers[ch.ID]; ch.Kind == Promote && p != nil && p.match < c.confs.index() {
+		// It may belong to no cluster yet as far as it knows, and then would
+		// not even answer a candidate: its vote would count against the rest.
+		return fmt.Errorf("member %s does not hold the configuration yet: %w", ch.ID, ErrBadChange)
+	}
 	c.appendAsLeader(Entry{Kind: EntryConfig, Config: next})
 	return nil
 }

@@ -27,11 +27,11 @@ type Result struct {
 
 // Run runs one seed: a random mixture of faults under load, in which safety
 // must hold, and then none, in which the cluster must converge in bounded
-// time. A violation comes with a trace: the run is repeated for it.
-func Run(seed uint64) Result {
-	res := run(seed, false)
+// time. A violation comes with the newest events: the run is repeated for them.
+func Run(seed uint64, events int) Result {
+	res := run(seed, 0)
 	if res.Violation != nil {
-		if traced := run(seed, true); traced.Violation != nil {
+		if traced := run(seed, events); traced.Violation != nil {
 			return traced
 		}
 		res.Violation.What += " (NOT REPEATABLE: the run depends on more than the seed)"
@@ -50,7 +50,7 @@ type campaign struct {
 	ops     []*Op
 }
 
-func run(seed uint64, trace bool) Result {
+func run(seed uint64, trace int) Result {
 	rng := NewRand(seed)
 	p := newProfile(rng.Fork())
 	c := &campaign{rng: rng.Fork(), profile: p, res: Result{Seed: seed}}

@@ -17,8 +17,9 @@ type Options struct {
 	// Sleepy devices wake only when TicksUntilWork says so, as real ones do.
 	// The others wake at every tick.
 	Sleepy bool
-	// Trace keeps the newest events for the report on a failure.
-	Trace bool
+	// Trace is how many of the newest events are kept for the report on a
+	// failure.
+	Trace int
 }
 
 // ClusterID is that of the devices that are a cluster from the start.
@@ -133,18 +134,14 @@ func (c *Cluster) violate(invariant, format string, args ...any) {
 	}
 }
 
-// traceLength is how many events a report shows.
-const traceLength = 120
-
 func (c *Cluster) tracef(format string, args ...any) {
-	if !c.opts.Trace {
+	if c.opts.Trace == 0 {
 		return
 	}
 	line := fmt.Sprintf("%10.2f  ", float64(c.clock.now)/float64(Tick)) + fmt.Sprintf(format, args...)
-	if len(c.trace) >= traceLength {
-		c.trace = append(c.trace[:0:0], c.trace[1:]...)
+	if c.trace = append(c.trace, line); len(c.trace) > c.opts.Trace > 0 {
+		c.trace = c.trace[1:]
 	}
-	c.trace = append(c.trace, line)
 }
 
 // node finds a node by its ID; nil for a stranger's.
@@ -165,7 +162,7 @@ func (c *Cluster) send(from *Node, m raft.Message) {
 	c.check.sent(from, m)
 	c.Net.SentBytes += payload(m)
 	delays := c.Net.copies(from.Index, to.Index)
-	if c.opts.Trace {
+	if c.opts.Trace > 0 {
 		c.tracef("%v -> %v  %s%s", from, to, describe(m), [...]string{" LOST", "", " TWICE"}[min(len(delays), 2)])
 	}
 	for _, d := range delays {
@@ -180,7 +177,7 @@ func (c *Cluster) deliver(to *Node, m raft.Message) {
 	c.Net.Delivered++
 	c.check.delivered(m)
 	what := ""
-	if c.opts.Trace {
+	if c.opts.Trace > 0 {
 		what = fmt.Sprintf("gets %s from %v", describe(m), c.node(m.From))
 	}
 	c.input(to, what, func(core *raft.Core) {

@@ -3,7 +3,7 @@
 // decides everything that happens, so a failure is a number that can be
 // replayed:
 //
-//	go test ./raft/rafttest -run Sim -seed 17
+//	go test ./raft/rafttest -run Sim -seed 17 -events 500
 //	go test ./raft/rafttest -run Sim -seeds 100000
 //
 // Cluster is the machine (cluster.go, node.go, network.go, disk.go, clock.go),

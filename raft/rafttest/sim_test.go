@@ -9,12 +9,13 @@ var (
 	oneSeed   = flag.Uint64("seed", 0, "run this seed only, and show its trace")
 	seedCount = flag.Uint64("seeds", 300, "how many seeds to run")
 	firstSeed = flag.Uint64("first", 1, "the first seed to run")
+	traced    = flag.Int("events", 120, "how many events to show on a failure")
 )
 
 // TestSim runs many seeds; each is a cluster under its own mixture of faults.
 func TestSim(t *testing.T) {
 	if *oneSeed != 0 {
-		res := run(*oneSeed, true)
+		res := run(*oneSeed, *traced)
 		t.Logf("%+v", res)
 		if res.Violation != nil {
 			t.Fatal(res.Violation)
@@ -24,7 +25,7 @@ func TestSim(t *testing.T) {
 	var total Result
 	failures := 0
 	for seed := *firstSeed; seed < *firstSeed+*seedCount; seed++ {
-		res := Run(seed)
+		res := Run(seed, *traced)
 		total.Events += res.Events
 		total.Faults += res.Faults
 		total.Committed += res.Committed
@@ -48,7 +49,7 @@ func TestSim(t *testing.T) {
 // TestSimIsRepeatable holds the promise that a seed decides everything.
 func TestSimIsRepeatable(t *testing.T) {
 	for seed := uint64(1); seed <= 10; seed++ {
-		a, b := run(seed, false), run(seed, true)
+		a, b := run(seed, 0), run(seed, 10)
 		if a.Events != b.Events || a.Committed != b.Committed || a.Acked != b.Acked || a.Reads != b.Reads {
 			t.Errorf("seed %d: %+v and then %+v", seed, a, b)
 		}
