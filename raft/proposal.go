@@ -240,16 +240,30 @@ func (c *Core) receiveForward(m Message, b Forward) error {
 		return nil // from before its restart: nobody waits for it
 	}
 	for _, p := range b.Proposals {
-		if len(p.Data) > c.cfg.MaxCommandBytes || !w.take(p.Seq) {
-			continue
+		switch {
+		case len(p.Data) > c.cfg.MaxCommandBytes:
+		case w.take(p.Seq):
+			if c.refuse() == 0 {
+				c.appendAsLeader(Entry{Kind: EntryCommand, ID: p.ID, Data: p.Data})
+				continue
+			}
+			w.refuse(p.Seq)
+			c.decline(m.From, b.Boot, p.Seq)
+		case w.wasRefused(p.Seq):
+			// Once refused it stays so, also when there is room again, but
+			// the answer may have been lost.
+			c.decline(m.From, b.Boot, p.Seq)
 		}
-		if reason := c.refuse(); reason != 0 {
-			c.send(m.From, ForwardRefused{Boot: b.Boot, Seq: p.Seq, Reason: reason})
-			continue
-		}
-		c.appendAsLeader(Entry{Kind: EntryCommand, ID: p.ID, Data: p.Data})
 	}
 	return nil
+}
+
+func (c *Core) decline(from NodeID, boot, seq uint64) {
+	reason := c.refuse()
+	if reason == 0 {
+		reason = RefusedBusy
+	}
+	c.send(from, ForwardRefused{Boot: boot, Seq: seq, Reason: reason})
 }
 
 // refuse says why a leader can take no proposal at present, 0 if it can.

@@ -1,0 +1,53 @@
+package raft
+
+import (
+	"errors"
+	"testing"
+)
+
+// TestRefusalIsRepeated: the answer that declines a forwarded proposal may be
+// lost. Whoever asks again is told again, or would wait for the rest of the term.
+func TestRefusalIsRepeated(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	s.leadAndCommit()
+	s.cfg.MaxPendingBytes = -1 // no room for anything
+	forward := Forward{Boot: 3, Proposals: []ForwardedProposal{{Seq: 1, ID: 77, Data: []byte("x")}}}
+	for range 3 {
+		s.must(idB, 0, forward)
+		refused := bodies[ForwardRefused](s.takeSent())
+		if len(refused) != 1 || refused[0] != (ForwardRefused{Boot: 3, Seq: 1, Reason: RefusedBusy}) {
+			t.Fatalf("%+v", refused)
+		}
+	}
+	s.cfg.MaxPendingBytes = DefaultMaxPendingBytes
+	last := s.log.last()
+	s.must(idB, 0, forward)
+	if s.log.last() != last {
+		t.Fatal("a proposal was refused and then taken: its client was told that it has no effect")
+	}
+	if got := bodies[ForwardRefused](s.takeSent()); len(got) != 1 {
+		t.Fatalf("not refused again after there was room: %+v", got)
+	}
+}
+
+// TestForwardIsTakenOnce: repeated, reordered and outdated requests add nothing.
+func TestForwardIsTakenOnce(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	s.leadAndCommit()
+	before := s.log.last()
+	one := func(boot, seq uint64) {
+		s.must(idB, 0, Forward{Boot: boot, Proposals: []ForwardedProposal{{Seq: seq, ID: ProposalID(boot<<8 | seq)}}})
+	}
+	one(3, 2)
+	one(3, 1)
+	one(3, 2)
+	one(3, 1)
+	one(4, 1) // it restarted
+	one(3, 3) // from before that
+	if got := s.log.last() - before; got != 3 {
+		t.Fatalf("%d entries, want 3", got)
+	}
+	if err := s.gets(testID("d"), 0, Forward{Boot: 1, Proposals: []ForwardedProposal{{Seq: 1}}}); !errors.Is(err, ErrUnexpected) {
+		t.Fatalf("from a stranger: %v", err)
+	}
+}
