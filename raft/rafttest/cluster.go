@@ -139,7 +139,7 @@ func (c *Cluster) tracef(format string, args ...any) {
 		return
 	}
 	line := fmt.Sprintf("%10.2f  ", float64(c.clock.now)/float64(Tick)) + fmt.Sprintf(format, args...)
-	if c.trace = append(c.trace, line); len(c.trace) > c.opts.Trace > 0 {
+	if c.trace = append(c.trace, line); len(c.trace) > c.opts.Trace {
 		c.trace = c.trace[1:]
 	}
 }
