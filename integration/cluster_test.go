@@ -190,10 +190,9 @@ func TestThreeDevicesConfigured(t *testing.T) {
 	c.survive()
 }
 
-// survive is the life of a cluster: it forms, works, loses its leader, is cut
-// in two, and loses its power.
+// survive is the life of a cluster: it forms, works, loses its leader in three
+// ways, loses packets, and loses its power.
 func (c *cluster) survive() {
-	c.t.Helper()
 	c.form()
 	for _, a := range c.agents {
 		if _, err := a.propose("by hand on " + a.name()); err != nil {
@@ -221,6 +220,19 @@ func (c *cluster) survive() {
 	c.awaitLeader(c.agents)
 	c.awaitProgress(c.agents)
 	c.check("after a partition that isolated the leader")
+
+	leader = c.awaitLeader(c.agents)
+	leader.proc.Pause()
+	c.awaitLeader(c.others(leader))
+	c.awaitProgress(c.others(leader))
+	leader.proc.Resume()
+	c.awaitProgress(c.agents)
+	c.check("after the leader hung for a while")
+
+	c.net.Loss(10)
+	c.awaitProgress(c.agents)
+	c.net.Loss(0)
+	c.check("after loss of every tenth packet")
 
 	for _, a := range c.agents {
 		a.proc.Kill()

@@ -1,0 +1,29 @@
+#!/bin/sh
+# test-deps.sh - install what the tests need besides Go, where it is missing:
+# iproute2 and nftables (packages discovery and integration), and
+# qemu-user-static (the three-process test as ARM code). On Debian and its
+# relatives, as root; elsewhere it says what to install, which is a failure only
+# with EDGERAFT_TEST_NO_SKIP=1.
+set -eu
+
+missing=
+need() { # command package
+	command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+PATH=$PATH:/usr/sbin:/sbin
+need ip iproute2
+need nft nftables
+need qemu-arm-static qemu-user-static
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+	echo "test-deps.sh: not installed, so some tests will be skipped:$missing" >&2
+	echo "test-deps.sh: install them, or run this as root on Debian or Ubuntu" >&2
+	[ "${EDGERAFT_TEST_NO_SKIP:-}" != 1 ] || exit 1
+	exit 0
+fi
+export DEBIAN_FRONTEND=noninteractive
+# An index that fails to load is no matter as long as the packages are found.
+apt-get -q update || echo "test-deps.sh: apt-get update failed; trying with the index there is" >&2
+# shellcheck disable=SC2086 # a list of packages
+apt-get -q -y install --no-install-recommends $missing
