@@ -10,7 +10,7 @@ type leaderState struct {
 	sinceCommit    int                  // ticks with work in flight and nothing committed
 	announce       bool                 // say something to everyone at the next Ready
 	pending        int                  // bytes appended and not committed
-	seen           map[NodeID]*seqWindow
+	seen           map[NodeID]*seqWindow // of this term's senders, also of removed ones
 	round          uint64 // read rounds announced so far
 	reads          []leaderRead
 }
@@ -109,7 +109,6 @@ func (c *Core) syncPeers() {
 	for id := range c.lead.peers {
 		if _, ok := conf.Member(id); !ok {
 			delete(c.lead.peers, id)
-			delete(c.lead.seen, id)
 		}
 	}
 }

@@ -226,6 +226,12 @@ func (c *Core) ticksUntilRepeat() int {
 	return n
 }
 
+// maxSenders bounds the members whose numbers a leader remembers. A removed
+// member's are kept: it may be admitted again while copies of what it handed on
+// are still under way. Beyond the bound, which takes a whole membership replaced
+// three times in one term, it takes nothing from further senders.
+const maxSenders = 4 * MaxMembers
+
 // receiveForward appends what a member hands on, each proposal once.
 func (c *Core) receiveForward(m Message, b Forward) error {
 	if c.lead.peers[m.From] == nil {
@@ -233,6 +239,8 @@ func (c *Core) receiveForward(m Message, b Forward) error {
 	}
 	w := c.lead.seen[m.From]
 	switch {
+	case w == nil && len(c.lead.seen) >= maxSenders:
+		return fmt.Errorf("proposals from %s, after those of %d others in this term: %w", m.From, maxSenders, ErrUnexpected)
 	case w == nil || b.Boot > w.boot:
 		w = newSeqWindow(b.Boot, 2*c.cfg.MaxForwardWindow)
 		c.lead.seen[m.From] = w

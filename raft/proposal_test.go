@@ -51,3 +51,42 @@ func TestForwardIsTakenOnce(t *testing.T) {
 		t.Fatalf("from a stranger: %v", err)
 	}
 }
+
+// TestForwardIsTakenOnceAcrossRemoval: a late copy of a request that arrives
+// after its sender was removed and admitted again adds nothing either.
+func TestForwardIsTakenOnceAcrossRemoval(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	s.leadAndCommit()
+	forward := Forward{Boot: 1, Proposals: []ForwardedProposal{{Seq: 1, ID: 77}}}
+	s.must(idB, 0, forward)
+	for _, ch := range []Change{{Kind: Remove, ID: idB}, {Kind: AddLearner, ID: idB}} {
+		if err := s.ProposeChange(ch); err != nil {
+			t.Fatal(err)
+		}
+		s.settle()
+		s.ackAll()
+	}
+	before := s.log.last()
+	s.must(idB, 0, forward)
+	if s.log.last() != before {
+		t.Fatal("the same proposal is in the log twice")
+	}
+}
+
+// TestForwardingMembersAreBounded: with too many senders in one term a leader
+// fails closed.
+func TestForwardingMembersAreBounded(t *testing.T) {
+	s := newSingle(t, voters(idA))
+	s.elect()
+	for i := range maxSenders {
+		s.lead.seen[NodeIDFrom([10]byte{byte(i), byte(i >> 8)})] = newSeqWindow(1, 64)
+	}
+	if err := s.ProposeChange(Change{Kind: AddLearner, ID: idB}); err != nil {
+		t.Fatal(err)
+	}
+	s.settle()
+	before := s.log.last()
+	if err := s.gets(idB, 0, Forward{Boot: 1, Proposals: []ForwardedProposal{{Seq: 1, ID: 77}}}); err == nil || s.log.last() != before {
+		t.Fatalf("taken, and the memory for it is used up: %v", err)
+	}
+}
