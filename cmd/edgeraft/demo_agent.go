@@ -62,7 +62,6 @@ func (a *demoAgent) start() error {
 	if err != nil {
 		return fmt.Errorf("make the log of %s: %w", a.name, err)
 	}
-	defer log.Close() // the process has its own
 	cmd := exec.Command(self, a.args...)
 	cmd.Env = withoutSettings(os.Environ())
 	cmd.Stderr = log
@@ -73,9 +72,9 @@ func (a *demoAgent) start() error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	ended := make(chan error, 1)
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", a.name, err)
+		return errors.Join(fmt.Errorf("start %s: %w", a.name, err), log.Close())
 	}
-	go func() { ended <- cmd.Wait() }()
+	go func() { ended <- errors.Join(cmd.Wait(), log.Close()) }()
 	a.cmd, a.ended = cmd, ended
 	return nil
 }
@@ -90,7 +89,7 @@ func (a *demoAgent) pid() int { return a.cmd.Process.Pid }
 
 // kill ends the process without giving it a chance to do anything.
 func (a *demoAgent) kill() error {
-	if err := a.cmd.Process.Kill(); err != nil {
+	if err := a.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill %s: %w", a.name, err)
 	}
 	<-a.ended

@@ -20,6 +20,14 @@ func (c *clock) plan(ticks int) time.Duration {
 	return max(time.Until(c.last.Add(time.Duration(ticks)*c.tick)), 0)
 }
 
+// calm is how many ticks have passed, at most most. The rest is left to elapsed.
+func (c *clock) calm(most int) int {
+	n := max(min(int(time.Since(c.last)/c.tick), most), 0)
+	c.last = c.last.Add(time.Duration(n) * c.tick)
+	c.planned -= n
+	return n
+}
+
 // elapsed is how many ticks have passed. Time in which this process was not
 // run (suspended, starved) says nothing about the silence of others: of more
 // than the planned sleep and slack ticks, the rest is forgiven.

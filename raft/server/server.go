@@ -111,6 +111,7 @@ func (s *Server) wait(ctx context.Context, timer *time.Timer) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case m := <-received:
+		s.catchUp()
 		s.receive(m)
 	case f := <-s.requests:
 		f()
@@ -161,6 +162,16 @@ func (s *Server) receive(m raft.Message) {
 		s.drops.LastForeign, s.drops.LastForeignFrom = m.Cluster, m.From
 	default:
 		s.drops.Unexpected++
+	}
+}
+
+// catchUp passes on the time that was slept before a message came, so that the
+// answer is by the clock: has the leader been silent for long? Ticks that would
+// do something wait until the messages that are there have been seen.
+func (s *Server) catchUp() {
+	for range s.clock.calm(s.core.TicksUntilWork() - 1) {
+		s.core.Tick()
+		s.join.tick()
 	}
 }
 
