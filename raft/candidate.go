@@ -4,7 +4,8 @@ package raft
 type preCandidate struct{}
 
 func (preCandidate) enter(c *Core) {
-	c.votes = map[NodeID]bool{c.cfg.ID: true}
+	c.votes = map[NodeID]bool{}
+	c.takeAnswer(c.cfg.ID, true)
 	c.campaign(PreVoteRequest{LastIndex: c.log.last(), LastTerm: c.log.lastTerm()})
 	c.countPreVotes()
 }
@@ -13,7 +14,7 @@ func (preCandidate) tick(c *Core) { c.campaignAgain() }
 
 func (preCandidate) step(c *Core, m Message) error {
 	if b, ok := m.Body.(PreVoteResponse); ok && b.For == c.hard.Term+1 {
-		c.votes[m.From] = b.Granted
+		c.takeAnswer(m.From, b.Granted)
 		c.countPreVotes()
 	}
 	return nil
@@ -40,7 +41,7 @@ func (candidate) tick(c *Core) { c.campaignAgain() }
 
 func (candidate) step(c *Core, m Message) error {
 	if b, ok := m.Body.(VoteResponse); ok {
-		c.votes[m.From] = b.Granted
+		c.takeAnswer(m.From, b.Granted)
 		c.countVotes()
 	}
 	return nil
@@ -48,7 +49,7 @@ func (candidate) step(c *Core, m Message) error {
 
 func (candidate) saved(c *Core, _ bool) {
 	if c.store.savedTerm == c.hard.Term && c.store.savedVote == c.cfg.ID {
-		c.votes[c.cfg.ID] = true
+		c.takeAnswer(c.cfg.ID, true)
 		c.countVotes()
 	}
 }

@@ -31,8 +31,9 @@ func (c *Core) advanceCommit() {
 	}
 	c.lead.sinceCommit = 0
 	c.commitTo(i)
-	if _, ok := c.conf().Member(c.cfg.ID); !ok && c.confs.index() <= i {
-		// Removed, and the others have it: the last duty is done (§4.2.2).
+	if !c.conf().IsVoter(c.cfg.ID) && c.confs.index() <= i {
+		// Removed or demoted, and the others have it: the last duty is done
+		// (§4.2.2).
 		c.replicateAll()
 		c.become(Follower, c.hard.Term, "")
 	}

@@ -8,9 +8,26 @@ func (c *Core) hearsLeader() bool {
 	return c.role == Leader || c.leader != "" && c.elapsed < c.cfg.ElectionTicks
 }
 
-// mayCampaign reports whether this device has a vote in the configuration in
-// force.
-func (c *Core) mayCampaign() bool { return c.conf().IsVoter(c.cfg.ID) }
+// mayCampaign reports whether this device has a vote: in the configuration in
+// force, or in an earlier one that is in force again if those after it are
+// rolled back. A server that removed itself, or learned of its removal, may
+// alone be able to win until that is committed (§4.2.2); it does not count its
+// own vote then.
+func (c *Core) mayCampaign() bool {
+	for _, h := range c.confs {
+		if h.conf.IsVoter(c.cfg.ID) {
+			return true
+		}
+	}
+	return false
+}
+
+// takeAnswer notes an answer to a campaign, if it is a voter's.
+func (c *Core) takeAnswer(from NodeID, granted bool) {
+	if c.conf().IsVoter(from) {
+		c.votes[from] = granted
+	}
+}
 
 // answerPreVote says whether a campaign in the next term could have this
 // device's vote. Nothing is promised and nothing changes (§9.6).

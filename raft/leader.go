@@ -97,7 +97,8 @@ func (c *Core) appendAsLeader(e Entry) {
 }
 
 // syncPeers follows the configuration in force: a new member is probed from
-// the end of the log, a removed one is forgotten.
+// the end of the log, a removed one is
+// no longer spoken to.
 func (c *Core) syncPeers() {
 	conf := c.conf()
 	for _, m := range conf.Members {
