@@ -5,13 +5,13 @@ import "fmt"
 // leaderState is what only a leader has (§3.3 fig. 3.1, "volatile state on
 // leaders").
 type leaderState struct {
-	peers          map[NodeID]*progress // every other member
-	sinceHeartbeat int                  // ticks
-	sinceCommit    int                  // ticks with work in flight and nothing committed
-	announce       bool                 // say something to everyone at the next Ready
-	pending        int                  // bytes appended and not committed
+	peers          map[NodeID]*progress  // every other member
+	sinceHeartbeat int                   // ticks
+	sinceCommit    int                   // ticks with work in flight and nothing committed
+	announce       bool                  // say something to everyone at the next Ready
+	pending        int                   // bytes appended and not committed
 	seen           map[NodeID]*seqWindow // of this term's senders, also of removed ones
-	round          uint64 // read rounds announced so far
+	round          uint64                // read rounds announced so far
 	reads          []leaderRead
 }
 
