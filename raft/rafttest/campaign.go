@@ -11,6 +11,7 @@ const (
 	faultyTicks   = 600
 	recoveryTicks = 1000 // the bound for convergence
 	idleTicks     = 100
+	lateTicks     = 100 // how late a message arrives at most
 )
 
 // Result says what a run did.
@@ -239,11 +240,14 @@ func (c *campaign) idle() {
 	if c.Failed() != nil {
 		return
 	}
+	c.RunFor(lateTicks + 2*ElectionTicks) // what is late from the faults has its effect
 	lead := c.Leader()
+	if c.Failed() != nil || lead == nil {
+		c.violate("rest", "the leader is gone without a reason")
+		return
+	}
 	s := lead.Status()
-	strangers := len(c.Nodes) - len(s.Config.Members)
-	c.RunFor(2 * ElectionTicks) // what is late from the faults dies away
-	if strangers > 0 {
+	if len(c.Nodes) > len(s.Config.Members) {
 		return // a removed device does not learn of it, and goes on asking
 	}
 	sent, writes := c.Net.Sent, 0
@@ -255,7 +259,7 @@ func (c *campaign) idle() {
 		writes += n.Disk.Writes
 	}
 	sent = c.Net.Sent - sent
-	most := 2 * (len(s.Config.Members) - 1) * (idleTicks*10/9/HeartbeatTicks + 2)
+	most := 2 * (len(s.Config.Members) - 1) * (idleTicks*10/9/HeartbeatTicks + 5)
 	if now := c.Leader(); now != lead || now.Status().Term != s.Term {
 		c.violate("rest", "the leadership of %v in term %d ended without a reason", lead, s.Term)
 	}

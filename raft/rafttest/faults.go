@@ -53,7 +53,7 @@ func (c *campaign) setNet() {
 	n.Repair()
 	n.Loss, n.Duplicate = p.loss, p.dup
 	if p.late > 0 {
-		n.Late, n.MaxLate = p.late, 100*Tick
+		n.Late, n.MaxLate = p.late, lateTicks*Tick
 	}
 	if p.slowDisks {
 		for _, o := range c.Nodes {
