@@ -48,7 +48,7 @@ for target in "armv6 qemu-arm-static" "arm64 qemu-aarch64-static"; do
 		continue
 	fi
 	EDGERAFT_TEST_BINARY=$PWD/dist/edgeraft-linux-$1 EDGERAFT_TEST_RUNNER=$2 \
-		go test -count=1 -timeout 5m -run 'ThreeDevices' -v ./integration
+		go test -count=1 -timeout 5m -run ThreeDevicesConfigured -v ./integration
 done
 
 step "all tests passed"
