@@ -59,3 +59,12 @@ func (c *Core) Config() *Configuration { return c.conf() }
 
 // HasLearners reports whether a member of the configuration has no vote.
 func (c *Core) HasLearners() bool { return len(c.conf().Members) > c.conf().Voters() }
+
+// Entry returns entry i of the log, committed or not, and whether there is one.
+// Its data is shared and must not be changed.
+func (c *Core) Entry(i Index) (Entry, bool) {
+	if i == 0 || i > c.log.last() {
+		return Entry{}, false
+	}
+	return c.log.entries[i-1], true
+}

@@ -30,13 +30,19 @@ func (h *history) term(i raft.Index) raft.Term {
 	return h.entries[i-1].Term
 }
 
+// cut drops everything from i on.
+func (h *history) cut(i raft.Index) {
+	if i <= h.last() {
+		h.entries, h.digests = h.entries[:i-1], h.digests[:i-1]
+	}
+}
+
 // replace drops everything from es[0] on and puts es there.
 func (h *history) replace(es []raft.Entry) {
 	if len(es) == 0 {
 		return
 	}
-	keep := es[0].Index - 1
-	h.entries, h.digests = h.entries[:keep], h.digests[:keep]
+	h.cut(es[0].Index)
 	for _, e := range es {
 		before, _ := h.digest(h.last())
 		h.entries = append(h.entries, e)

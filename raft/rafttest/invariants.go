@@ -30,37 +30,48 @@ func (k *checker) init(c *Cluster) {
 	k.digests = map[*raft.Entry]uint64{}
 }
 
-// saving checks a log that grows: Log Matching.
+// saving checks that what goes to the disk is what the Core works with.
 func (k *checker) saving(n *Node, s raft.Save) {
-	if len(s.Entries) == 0 {
-		return
-	}
-	if first := s.Entries[0].Index; first <= n.commit && first <= n.log.last() {
-		k.c.violate("committed entries stay", "%v: save %d replaces entry %d, and %d is committed", n, s.Seq, first, n.commit)
-	}
-	before, ok := n.log.digest(s.Entries[0].Index - 1)
-	if !ok {
-		k.c.violate("save order", "%v: save %d starts at entry %d after entry %d", n, s.Seq, s.Entries[0].Index, n.log.last())
-		return
-	}
-	term := n.log.term(s.Entries[0].Index - 1)
 	for _, e := range s.Entries {
-		if e.Term < term || e.Term > s.State.Term {
-			k.c.violate("log terms", "%v: entry %d of term %d after one of term %d in term %d", n, e.Index, e.Term, term, s.State.Term)
+		if have, ok := n.core.Entry(e.Index); !ok || have.Term != e.Term || have.ID != e.ID {
+			k.c.violate("saves are true", "%v: save %d holds another entry %d than the log", n, s.Seq, e.Index)
 		}
-		term = e.Term
-		before = mix(before ^ digestOf(e))
-		p := logPoint{e.Index, e.Term}
-		if known, ok := k.logs[p]; ok && known != before {
-			k.c.violate("log matching", "%v: its log up to entry %d of term %d differs from another's", n, e.Index, e.Term)
+	}
+}
+
+// follow brings the picture of a node's log up to date, and checks Log
+// Matching for what is new.
+func (k *checker) follow(n *Node, s raft.Status) {
+	keep := min(n.log.last(), s.Last)
+	for keep > 0 {
+		if e, _ := n.core.Entry(keep); e.Term == n.log.term(keep) && e.ID == n.log.entries[keep-1].ID {
+			break
 		}
-		k.logs[p] = before
+		keep--
+	}
+	if keep < n.commit {
+		k.c.violate("committed entries stay", "%v drops its log from entry %d on, and %d is committed", n, keep+1, n.commit)
+	}
+	n.log.cut(keep + 1)
+	for i := keep + 1; i <= s.Last; i++ {
+		e, _ := n.core.Entry(i)
+		if e.Index != i || e.Term < n.log.term(i-1) || e.Term > s.Term {
+			k.c.violate("log terms", "%v: entry %d of term %d at %d after one of term %d in term %d", n, e.Index, e.Term, i, n.log.term(i-1), s.Term)
+		}
+		n.log.replace([]raft.Entry{e})
+		digest, _ := n.log.digest(i)
+		p := logPoint{i, e.Term}
+		if known, ok := k.logs[p]; ok && known != digest {
+			k.c.violate("log matching", "%v: its log up to entry %d of term %d differs from another's", n, i, e.Term)
+		}
+		k.logs[p] = digest
 	}
 }
 
 // node checks one node after an event.
 func (k *checker) node(n *Node) {
 	s := n.core.Status()
+	k.follow(n, s)
 	if s.Commit < n.commit {
 		k.c.violate("commit never retreats", "%v: commit index %d after %d", n, s.Commit, n.commit)
 	}

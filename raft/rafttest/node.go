@@ -25,7 +25,7 @@ type Node struct {
 	rng     *Rand
 	core    *raft.Core // nil while the node is down
 	boot    uint64
-	log     history // the log as handed to the disk
+	log     history // the Core's log
 
 	tickLen Time // of this node's clock
 	ticked  Time // up to here ticks were passed on
@@ -224,7 +224,6 @@ func (c *Cluster) settle(n *Node) {
 func (c *Cluster) carryOut(n *Node, rd raft.Ready) {
 	if rd.Save != nil {
 		c.check.saving(n, *rd.Save)
-		n.log.replace(rd.Save.Entries)
 		n.Disk.submit(*rd.Save)
 	}
 	for _, m := range rd.Messages {
