@@ -112,7 +112,7 @@ func TestThreeOnOneHost(t *testing.T) {
 				continue
 			}
 			want := fmt.Sprintf("10.77.0.1:%d", 7001+j)
-			eventually(t, fmt.Sprintf("device %d finds %d at %s", i, j, want), 3*time.Second,
+			eventually(t, fmt.Sprintf("device %d finds %d at %s", i, j, want), 15*time.Second,
 				func() bool { return strings.HasPrefix(a.sees(b), want) })
 		}
 	}

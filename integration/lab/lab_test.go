@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -43,7 +44,11 @@ func echo() {
 	}
 }
 
-const questions = 100
+const (
+	questions = 100
+	// quiet is how long no answer comes until none is expected any more.
+	quiet = 500 * time.Millisecond
+)
 
 // ask sends datagrams to an address and prints how many were answered.
 func ask(args []string) {
@@ -53,12 +58,19 @@ func ask(args []string) {
 	}
 	answered := 0
 	buf := make([]byte, 64)
-	for range questions {
-		// Errors are those of unreachable neighbours: no answer.
-		_, _ = conn.Write([]byte("?"))
-		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-		if _, err := conn.Read(buf); err == nil {
-			answered++
+	// The first alone: until the neighbour's address is known, few are queued.
+	for _, batch := range []int{1, questions - 1} {
+		for range batch {
+			// Errors are those of unreachable neighbours: no answer.
+			_, _ = conn.Write([]byte("?"))
+		}
+		for range batch {
+			_ = conn.SetReadDeadline(time.Now().Add(quiet))
+			if _, err := conn.Read(buf); errors.Is(err, os.ErrDeadlineExceeded) {
+				break
+			} else if err == nil {
+				answered++
+			}
 		}
 	}
 	fmt.Println("answered", answered)
