@@ -66,7 +66,7 @@ func (c *Core) takeEntries(b AppendRequest) bool {
 		es = es[1:]
 	}
 	verified := b.PrevIndex + Index(len(b.Entries))
-	if len(es) > 0 && c.log.unsaved > c.cfg.MaxUnsavedBytes {
+	if len(es) > 0 && c.diskBehind() {
 		// The disk is far behind: take no more until it has caught up. The
 		// leader will send it again.
 		verified = es[0].Index - 1

@@ -14,8 +14,8 @@ type Config struct {
 	// HeartbeatTicks is how often a leader speaks; well below ElectionTicks.
 	HeartbeatTicks int
 	// StallTicks is how long a leader with work in flight may go without
-	// committing anything before it steps down: its heartbeats would otherwise
-	// keep a useless leader alive for ever.
+	// committing anything, or without room on its disk for any, before it steps
+	// down: its heartbeats would otherwise keep a useless leader alive for ever.
 	StallTicks int
 	// Random returns a number in [0, n). It is the only source of chance.
 	Random func(n int) int
@@ -228,7 +228,7 @@ func (c *Core) Tick() {
 func (c *Core) TicksUntilWork() int {
 	n := c.timeout - c.elapsed
 	if c.role == Leader {
-		n = c.cfg.HeartbeatTicks - c.lead.sinceHeartbeat
+		n = c.cfg.HeartbeatTicks - max(c.lead.sinceHeartbeat, c.lead.sinceCheck)
 	} else if !c.mayCampaign() {
 		n = c.cfg.ElectionTicks
 	}

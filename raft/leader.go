@@ -7,7 +7,8 @@ import "fmt"
 type leaderState struct {
 	peers          map[NodeID]*progress  // every other member
 	sinceHeartbeat int                   // ticks
-	sinceCommit    int                   // ticks with work in flight and nothing committed
+	sinceCheck     int                   // ticks since it was checked that leading makes sense
+	sinceCommit    int                   // ticks with work in flight, or no room for any, and nothing committed
 	announce       bool                  // say something to everyone at the next Ready
 	pending        int                   // bytes appended and not committed
 	seen           map[NodeID]*seqWindow // of this term's senders, also of removed ones
@@ -34,17 +35,23 @@ func (leader) tick(c *Core) {
 	for _, p := range l.peers {
 		p.silent++
 	}
-	if c.log.last() > c.commit {
+	if c.log.last() > c.commit || c.diskBehind() {
 		l.sinceCommit++
 	}
-	if l.sinceHeartbeat++; l.sinceHeartbeat < c.cfg.HeartbeatTicks {
+	l.sinceHeartbeat++
+	l.sinceCheck++
+	beat := c.cfg.HeartbeatTicks
+	if l.sinceHeartbeat < beat && l.sinceCheck < beat {
 		return
 	}
+	// Rounds of reads are heartbeats too: were the check tied to those that
+	// time brings, steady reads would put it off for ever.
+	l.sinceCheck = 0
 	if !c.reachesQuorum() || l.sinceCommit > c.cfg.StallTicks && !c.loneVoter() {
 		c.become(Follower, c.hard.Term, "")
 		return
 	}
-	l.announce = true
+	l.announce = l.announce || l.sinceHeartbeat >= beat
 }
 
 // reachesQuorum is CheckQuorum: whether a majority was heard within the least

@@ -279,7 +279,7 @@ func (c *Core) refuse() RefusalReason {
 	switch {
 	case c.log.bytes > c.cfg.MaxLogBytes:
 		return RefusedLogFull
-	case c.lead.pending > c.cfg.MaxPendingBytes || c.log.unsaved > c.cfg.MaxUnsavedBytes:
+	case c.lead.pending > c.cfg.MaxPendingBytes || c.diskBehind():
 		return RefusedBusy
 	}
 	return 0

@@ -45,6 +45,9 @@ func (s *storage) tick() {
 	}
 }
 
+// diskBehind reports whether so much waits for storage that no more is taken.
+func (c *Core) diskBehind() bool { return c.log.unsaved > c.cfg.MaxUnsavedBytes }
+
 // ticket is the save that makes the present state durable.
 func (s *storage) ticket() uint64 {
 	if s.dirty {

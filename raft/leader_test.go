@@ -1,0 +1,98 @@
+package raft
+
+import "testing"
+
+// TestReadsDoNotHideALostQuorum: each round of reads is a heartbeat too, and
+// must not put off the check whether anyone answers.
+func TestReadsDoNotHideALostQuorum(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	s.leadAndCommit()
+	for range 2 * s.cfg.ElectionTicks {
+		s.Core.Read()
+		s.settle()
+		s.ticks(1)
+	}
+	if s.role == Leader {
+		t.Fatal("still leads, though nobody was heard for twice the election timeout")
+	}
+}
+
+// TestReadsDoNotHideAStall: nor the check whether anything is committed.
+func TestReadsDoNotHideAStall(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	s.leadAndCommit()
+	stable := s.log.last()
+	if _, err := s.Propose([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	for range s.cfg.StallTicks + 2*s.cfg.HeartbeatTicks {
+		s.Core.Read()
+		s.settle()
+		s.ticks(1)
+		for _, id := range []NodeID{idB, idC} { // alive, but their disks hang
+			if s.role == Leader {
+				s.must(id, 0, AppendResponse{Match: stable})
+			}
+		}
+	}
+	if s.role == Leader {
+		t.Fatal("still leads, though nothing was committed for longer than StallTicks")
+	}
+}
+
+// TestLeaderWithStuckDiskCommitsThenSteps: while only the leader's disk hangs,
+// commits go on, within the bound on unsaved bytes. When that is reached it can
+// take no more; then it must make room for another, also when everything it took
+// is committed.
+func TestLeaderWithStuckDiskCommitsThenSteps(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	s.leadAndCommit()
+	s.disk = false
+	s.cfg.MaxUnsavedBytes = 10_000
+	taken := 0
+	for range 200 {
+		if _, err := s.Propose(make([]byte, 500)); err != nil {
+			t.Fatal(err)
+		}
+		s.settle()
+		if len(s.fail) > 0 {
+			break
+		}
+		taken++
+		s.ackAll()
+	}
+	if s.commit != s.log.last() || taken < 10 || taken > 30 {
+		t.Fatalf("took %d proposals and committed %d of %d", taken, s.commit, s.log.last())
+	}
+	for range s.cfg.StallTicks + 2*s.cfg.HeartbeatTicks {
+		s.ticks(1)
+		s.ackAll()
+	}
+	if s.role == Leader {
+		t.Fatal("still leads and refuses everything: a zombie")
+	}
+	if s.TicksUntilWork() < 1 {
+		t.Fatal("never sleeps")
+	}
+}
+
+// TestLoneVoterKeepsLeading: there is nobody to make room for.
+func TestLoneVoterKeepsLeading(t *testing.T) {
+	s := newSingle(t, voters(idA))
+	s.elect()
+	s.disk = false
+	if _, err := s.Propose([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	s.ticks(3 * s.cfg.StallTicks)
+	if s.role != Leader {
+		t.Fatal("a lone voter stepped down")
+	}
+	s.disk = true
+	s.ticks(1)
+	s.Saved(s.seq)
+	s.settle()
+	if s.commit != s.log.last() {
+		t.Fatal("not committed after the disk went on")
+	}
+}
