@@ -137,7 +137,7 @@ type Warning struct {
 type Node struct {
 	ID      string `json:"id"`
 	Name    string `json:"name"`
-	State   string `json:"state"` // waiting_for_key, waiting_for_cluster, member, removed, stopping
+	State   string `json:"state"` // waiting_for_key, starting, waiting_for_cluster, member, removed, stopping
 	Role    string `json:"role"`  // follower, precandidate, candidate, leader
 	Term    uint64 `json:"term"`
 	Commit  uint64 `json:"commit"`

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/edgeraft/edgeraft/app"
@@ -32,6 +33,7 @@ type agent struct {
 	opened  boltlog.Opened
 
 	keyBrought chan seal.Key // takes one
+	haveKey    atomic.Bool   // the device is up or starting
 
 	mu       sync.Mutex
 	setup    sync.Mutex // held by Init and Join, one at a time

@@ -22,6 +22,11 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 		Traffic: api.Traffic{Dropped: map[string]uint64{}},
 	}
 	d := a.current()
+	if d == nil && a.haveKey.Load() {
+		s.Node.State = "starting"
+		s.Warnings = append(s.Warnings, api.Warning{Code: "starting", Message: "The agent is starting.", Next: "edgeraft status"})
+		return s, nil
+	}
 	if d == nil {
 		s.Warnings = append(s.Warnings, api.Warning{
 			Code: "no_key", Message: "This device has no cluster key yet.",

@@ -129,6 +129,7 @@ func printStatus(out io.Writer, s api.Status) {
 var deviceStates = map[string]string{
 	"waiting_for_key":     "waiting for a key (edgeraft init or edgeraft join)",
 	"waiting_for_cluster": "waiting for its cluster to be found",
+	"starting":            "starting",
 	"removed":             "removed from its cluster",
 	"stopping":            "stopping",
 }

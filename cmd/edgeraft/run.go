@@ -59,6 +59,7 @@ func (a *agent) run(ctx context.Context, listener net.Listener) error {
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
+		a.haveKey.Store(true)
 		return a.runDevice(ctx, key)
 	})
 	<-ctx.Done()
