@@ -1,6 +1,9 @@
 package raft
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // receiveAppend handles AppendEntries of the present term (§3.5). It is correct
 // for late, repeated and reordered requests: entries are only ever dropped
@@ -33,8 +36,8 @@ func (c *Core) receiveAppend(m Message, b AppendRequest) error {
 	return nil
 }
 
-// checkAppend refuses what no correct leader would send, before anything is
-// changed by it.
+// checkAppend refuses what no correct leader of this term would send to a
+// device in this state.
 func (c *Core) checkAppend(m Message, b AppendRequest) error {
 	unexpected := func(what string) error {
 		return fmt.Errorf("append request from %s: %s: %w", m.From, what, ErrUnexpected)
@@ -42,20 +45,27 @@ func (c *Core) checkAppend(m Message, b AppendRequest) error {
 	if c.role == Leader || c.leader != "" && c.leader != m.From {
 		return unexpected("a second leader in one term")
 	}
-	prevTerm := b.PrevTerm
-	for i, e := range b.Entries {
-		if e.Index != b.PrevIndex+1+Index(i) || e.Term < prevTerm || e.Term > m.Term {
-			return unexpected("entries out of order")
-		}
-		if e.Kind == EntryConfig && e.Config == nil {
-			return unexpected("a configuration without members")
-		}
+	for _, e := range b.Entries {
 		if e.Index <= c.commit && c.log.term(e.Index) != e.Term {
 			return unexpected("it contradicts a committed entry")
 		}
-		prevTerm = e.Term
 	}
 	return nil
+}
+
+// wellFormed reports whether some leader of term could have sent b.
+func (b AppendRequest) wellFormed(term Term) bool {
+	if (b.PrevIndex == 0) != (b.PrevTerm == 0) || b.PrevTerm > term || b.PrevIndex > math.MaxInt64 {
+		return false
+	}
+	prev := Entry{Index: b.PrevIndex, Term: b.PrevTerm}
+	for _, e := range b.Entries {
+		if !e.follows(prev) || e.Term > term {
+			return false
+		}
+		prev = e
+	}
+	return true
 }
 
 // takeEntries appends what is new and reports whether the log changed. The
@@ -72,15 +82,12 @@ func (c *Core) takeEntries(b AppendRequest) bool {
 		verified = es[0].Index - 1
 		es = nil
 	}
-	c.verified = max(c.verified, verified)
-	if len(es) == 0 {
-		return false
-	}
-	if es[0].Index <= c.log.last() {
+	if len(es) > 0 && es[0].Index <= c.log.last() {
 		c.truncateLog(es[0].Index)
 	}
 	c.appendLog(es...)
-	return true
+	c.verified = max(c.verified, verified)
+	return len(es) > 0
 }
 
 // appendAnswer promises what is durable and agrees with the leader, no more.

@@ -115,11 +115,13 @@ func New(cfg Config, from Stored) (*Core, error) {
 		return nil, err
 	}
 	c := &Core{cfg: cfg, hard: from.State}
-	for i, e := range from.Entries {
-		if e.Index != Index(i+1) || e.Term < c.log.lastTerm() || e.Term > from.State.Term {
+	var prev Entry
+	for _, e := range from.Entries {
+		if !e.follows(prev) || e.Term > from.State.Term {
 			return nil, fmt.Errorf("raft: stored entry %d (term %d) does not follow entry %d (term %d) in term %d",
-				e.Index, e.Term, i, c.log.lastTerm(), from.State.Term)
+				e.Index, e.Term, prev.Index, prev.Term, from.State.Term)
 		}
+		prev = e
 		c.log.append(e)
 		if e.Kind == EntryConfig {
 			c.confs.push(e.Index, e.Config)

@@ -12,6 +12,12 @@ type memLog struct {
 	unsaved int
 }
 
+// follows reports whether e can stand in a log directly after prev; the zero
+// Entry stands for the beginning. Terms never decrease along a log (§3.6.3).
+func (e Entry) follows(prev Entry) bool {
+	return e.Index == prev.Index+1 && e.Term > 0 && e.Term >= prev.Term && (e.Kind != EntryConfig || e.Config != nil)
+}
+
 func (l *memLog) last() Index { return Index(len(l.entries)) }
 
 func (l *memLog) lastTerm() Term { return l.term(l.last()) }

@@ -127,12 +127,16 @@ func (c *Core) truncateLog(i Index) {
 		c.store.pending[k].last = min(c.store.pending[k].last, i-1)
 	}
 	c.confs.truncate(i)
+	c.verified = min(c.verified, i-1)
 	c.store.dirty = true
 }
 
 // appendLog adds entries at the end of the log. A configuration is in force
 // from here on, committed or not (§4.1).
 func (c *Core) appendLog(es ...Entry) {
+	if len(es) == 0 {
+		return
+	}
 	c.log.append(es...)
 	for _, e := range es {
 		if e.Kind == EntryConfig {

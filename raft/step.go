@@ -14,11 +14,16 @@ var (
 	ErrUnexpected = errors.New("the message is not one that a member would send")
 )
 
-// maxTerm keeps a single forged or damaged message from using up all terms.
-const maxTerm = Term(1) << 62
+// Terms are used up one by one: some a year, or a few a second in the worst
+// case. maxTermJump, 136 years of the worst case, keeps a damaged message from
+// using up all of them at once, and maxTerm any number of such.
+const (
+	maxTermJump = Term(1) << 32
+	maxTerm     = Term(1) << 62
+)
 
 // Step takes in a message. An error says why it was dropped; the state is then
-// as before.
+// as before, but for a newer term that the message brought.
 func (c *Core) Step(m Message) error {
 	if err := c.admit(m); err != nil {
 		return err
@@ -54,10 +59,16 @@ func (c *Core) admit(m Message) error {
 	if m.To != c.cfg.ID || m.From == c.cfg.ID || !m.From.Valid() || m.Body == nil || m.Term > maxTerm {
 		return fmt.Errorf("message %T from %q to %q: %w", m.Body, m.From, m.To, ErrUnexpected)
 	}
+	b, isAppend := m.Body.(AppendRequest)
+	if isAppend && !b.wellFormed(m.Term) {
+		return fmt.Errorf("append request from %s: entries out of order: %w", m.From, ErrUnexpected)
+	}
 	if m.Cluster == c.hard.Cluster && !m.Cluster.IsZero() {
+		if m.Term > c.hard.Term && m.Term-c.hard.Term > maxTermJump {
+			return fmt.Errorf("message %T from %s: term %d after term %d: %w", m.Body, m.From, m.Term, c.hard.Term, ErrUnexpected)
+		}
 		return nil
 	}
-	_, isAppend := m.Body.(AppendRequest)
 	if c.hard.Cluster.IsZero() && !m.Cluster.IsZero() && isAppend && m.Term > 0 {
 		c.hard.Cluster = m.Cluster
 		c.store.dirty = true
