@@ -50,7 +50,7 @@ func listen(path, group string) (net.Listener, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making its directory: %w", err)
 	}
-	unlock, err := lockDir(dir)
+	unlock, err := lock(path)
 	if err != nil {
 		return nil, err
 	}
@@ -80,17 +80,46 @@ func bind(path string) (net.Listener, error) {
 	return config.Listen(context.Background(), "unix", path)
 }
 
-// lockDir keeps two agents that start at once from each removing the other's
-// socket as stale. The lock is held for moments only.
-func lockDir(dir string) (unlock func(), err error) {
-	f, err := os.Open(dir)
+// lock keeps two agents that start at once from each removing the other's
+// socket as stale. It is a file beside the socket, held for moments only and
+// then removed. (The directory itself will not do: the database locks its own
+// for as long as the agent runs, and the socket may be in it.)
+func lock(path string) (unlock func(), err error) {
+	name := path + ".lock"
+	timeout := time.NewTimer(probeTimeout)
+	defer timeout.Stop()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
+		f, err := os.OpenFile(name, os.O_RDONLY|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("locking it: %w", err)
+		}
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil && isFile(f, name) {
+			return func() { _, _ = os.Remove(name), f.Close() }, nil
+		}
+		f.Close()
+		if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("locking it: %w", err)
+		}
+		select {
+		case <-again.C:
+		case <-timeout.C:
+			return nil, fmt.Errorf("%w: it has held %s for %v; stop it, or choose another path (socket, --socket)", ErrInUse, name, probeTimeout)
+		}
+	}
+}
+
+// isFile reports whether f is still what the name leads to: who had the lock
+// before may have removed it in between.
+func isFile(f *os.File, name string) bool {
+	held, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return false
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, errors.Join(fmt.Errorf("locking its directory: %w", err), f.Close())
-	}
-	return func() { f.Close() }, nil
+	named, err := os.Lstat(name)
+	return err == nil && os.SameFile(held, named)
 }
 
 func removeStale(path string) error {

@@ -123,6 +123,44 @@ func TestListenAtOnce(t *testing.T) {
 	}
 }
 
+// The database locks its directory for as long as the agent runs, and another
+// user may lock any directory that they may read. Neither must hold the agent up.
+func TestListenInALockedDirectory(t *testing.T) {
+	dir := t.TempDir()
+	f, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Listen(filepath.Join(dir, "s"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := os.ReadDir(dir)
+	if err != nil || len(names) != 1 {
+		t.Errorf("beside the socket there is something: %v, %v", names, err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A lock that is never given back is an error, and not waited for without end.
+func TestListenWhereTheLockIsHeld(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	unlock, err := lock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	if _, err := Listen(path, ""); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), ".lock") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestListenRefusesALongPath(t *testing.T) {
 	for _, c := range []struct {
 		length int
