@@ -59,8 +59,9 @@ func isUnreachable(err error) bool {
 		return false
 	}
 	var broken *net.OpError
+	isBroken := errors.As(err, &broken) && broken.Op != "listen" // that is an agent which cannot start
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, client.ErrInterrupted) || errors.As(err, &broken)
+		errors.Is(err, client.ErrInterrupted) || isBroken
 }
 
 // fail prints what ended a command, if anything did, and returns the exit

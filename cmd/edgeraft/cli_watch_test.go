@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -246,6 +247,8 @@ func TestExitCodes(t *testing.T) {
 		fmt.Errorf("x: %w", client.ErrInterrupted):                            3,
 		fmt.Errorf("%w: %w", client.ErrInterrupted, context.Canceled):         1,
 		fmt.Errorf("%w: %w", client.ErrInterrupted, context.DeadlineExceeded): 1,
+		&net.OpError{Op: "read", Err: io.ErrClosedPipe}:                       3,
+		&net.OpError{Op: "listen", Err: io.ErrClosedPipe}:                     1, // of `edgeraft run`
 		exitStatus(7): 7,
 	}
 	for err, want := range tests {
