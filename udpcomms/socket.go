@@ -33,7 +33,12 @@ func openSocket(listen string) (*net.UDPConn, error) {
 	if host == "" && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
 		conn, err = net.ListenUDP("udp4", addr)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("listen on UDP %q: %w; another agent or program has this port: stop it, or choose another port (udp.listen)", listen, err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("listen on UDP %q: %w; this device does not have the address: name one that it has, or none for all (udp.listen)", listen, err)
+	case err != nil:
 		return nil, fmt.Errorf("listen on UDP %q: %w", listen, err)
 	}
 	// A refusal is no reason to stop: what overflows is asked for again.
