@@ -110,7 +110,7 @@ func (c *Core) syncPeers() {
 	conf := c.conf()
 	for _, m := range conf.Members {
 		if m.ID != c.cfg.ID && c.lead.peers[m.ID] == nil {
-			c.lead.peers[m.ID] = &progress{next: c.log.last() + 1, probing: true}
+			c.lead.peers[m.ID] = &progress{next: c.log.last() + 1, probing: true, window: c.cfg.MaxInflight}
 			c.lead.announce = true
 		}
 	}

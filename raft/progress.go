@@ -14,8 +14,14 @@ type progress struct {
 	probing bool
 	waiting bool    // probing, and entries are on their way
 	flight  []Index // last index of each unanswered request with entries
-	silent  int     // ticks since it was heard
-	readAck uint64  // the newest read round it confirmed
+	// window is how many requests may be in flight. It is one after entries
+	// were found missing and doubles as they arrive: a member that drops what
+	// it gets, for its network or its disk, would otherwise be sent a whole
+	// window again with every answer.
+	window  int
+	arrived Index  // the furthest it said it had received
+	silent  int    // ticks since it was heard
+	readAck uint64 // the newest read round it confirmed
 	// commitSent is the commit index it was told last.
 	commitSent Index
 }
@@ -41,7 +47,7 @@ func (c *Core) replicate(to NodeID, p *progress, announce bool) {
 		var es []Entry
 		// A probe carries entries once; after that only heartbeats go to a
 		// member that may be gone, until it answers.
-		if !p.probing && len(p.flight) < c.cfg.MaxInflight || p.probing && !p.waiting {
+		if !p.probing && len(p.flight) < p.window || p.probing && !p.waiting {
 			es = c.log.slice(p.next, c.log.last(), c.cfg.MaxAppendBytes)
 		}
 		if len(es) == 0 && !announce && (p.commitSent >= c.commit || p.probing) {
@@ -74,6 +80,10 @@ func (c *Core) receiveAppendResponse(m Message, b AppendResponse) error {
 	p.readAck = max(p.readAck, b.Read)
 	c.releaseReads()
 	arrived := max(b.Match, b.Received)
+	if arrived > p.arrived || b.Match > p.match {
+		p.arrived = max(p.arrived, arrived)
+		p.window = min(2*p.window, c.cfg.MaxInflight)
+	}
 	p.flight = slices.DeleteFunc(p.flight, func(i Index) bool { return i <= arrived })
 	if b.Match > p.match {
 		p.match = b.Match
@@ -107,5 +117,5 @@ func (c *Core) backUp(p *progress, b AppendResponse) {
 	}
 	p.next = max(min(next, b.Prev), p.match+1)
 	p.probing, p.waiting = true, false
-	p.flight = nil
+	p.flight, p.window = nil, 1
 }
