@@ -46,7 +46,9 @@ type Config struct {
 	Seal   *seal.Sealer // for Self
 	// Seeds are "host:port" texts to try besides what is learned, at most 64.
 	// Names are resolved in the background, again and again.
-	Seeds  []string
+	Seeds []string
+	// Logger, when not nil, is told of strangers and of names that cannot be
+	// resolved.
 	Logger *slog.Logger
 }
 
@@ -80,8 +82,11 @@ type Comms struct {
 
 // Listen opens the socket and begins to receive. Only Close ends that.
 func Listen(cfg Config) (*Comms, error) {
-	if !cfg.Self.Valid() || cfg.Seal == nil || cfg.Logger == nil {
-		return nil, errors.New("listen on UDP: the configuration lacks this device's ID, its keys or a logger")
+	if !cfg.Self.Valid() || cfg.Seal == nil {
+		return nil, errors.New("listen on UDP: the configuration lacks this device's ID or its keys")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	known, err := newSeeds(cfg.Seeds, cfg.Logger)
 	if err != nil {

@@ -49,7 +49,6 @@ func TestListenSaysWhatIsWrong(t *testing.T) {
 		"port taken":   {on(local(taken).String()), "choose another port (udp.listen)"},
 		"not ours":     {on("192.0.2.250:0"), "name one that it has"},
 		"no sealer":    {withSealer(nil), "lacks"},
-		"no logger":    {withLogger(nil), "lacks"},
 		"no identity":  {func(c *Config) { c.Self = "" }, "lacks"},
 		"seed no port": {withSeeds("pi4"), "device.local:7521"},
 		"seed port 0":  {withSeeds("pi4:0"), "1 to 65535"},

@@ -52,6 +52,12 @@ func run(out io.Writer) (err error) {
 	if err := branches[0].server.Found(ctx, raft.ClusterIDFrom([16]byte{1})); err != nil {
 		return err
 	}
+	for _, b := range branches {
+		// A read succeeds once the branch has joined.
+		if err := b.server.Barrier(ctx); err != nil {
+			return fmt.Errorf("wait until %s has joined: %w", b.name, err)
+		}
+	}
 	return serve(ctx, out, branches)
 }
 
