@@ -31,7 +31,7 @@ type Result struct {
 // time. A violation comes with the newest events: the run is repeated for them.
 func Run(seed uint64, events int) Result {
 	res := run(seed, 0)
-	if res.Violation != nil {
+	if res.Violation != nil && events > 0 {
 		if traced := run(seed, events); traced.Violation != nil {
 			return traced
 		}

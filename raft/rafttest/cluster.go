@@ -30,6 +30,8 @@ var ClusterID = raft.ClusterIDFrom([16]byte{0xed, 0x6e})
 type Cluster struct {
 	Net   *Network
 	Nodes []*Node
+	// Tap, when set, sees each message as it is sent.
+	Tap func(raft.Message)
 
 	opts   Options
 	clock  clock
@@ -160,6 +162,9 @@ func (c *Cluster) send(from *Node, m raft.Message) {
 		return
 	}
 	c.check.sent(from, m)
+	if c.Tap != nil {
+		c.Tap(m)
+	}
 	c.Net.SentBytes += payload(m)
 	delays := c.Net.copies(from.Index, to.Index)
 	if c.opts.Trace > 0 {

@@ -9,6 +9,7 @@ var (
 	oneSeed   = flag.Uint64("seed", 0, "run this seed only, and show its trace")
 	seedCount = flag.Uint64("seeds", 300, "how many seeds to run")
 	firstSeed = flag.Uint64("first", 1, "the first seed to run")
+	all       = flag.Bool("all", false, "go on after failures, and name them only")
 	traced    = flag.Int("events", 120, "how many events to show on a failure")
 )
 
@@ -25,7 +26,11 @@ func TestSim(t *testing.T) {
 	var total Result
 	failures := 0
 	for seed := *firstSeed; seed < *firstSeed+*seedCount; seed++ {
-		res := Run(seed, *traced)
+		events := *traced
+		if *all {
+			events = 0
+		}
+		res := Run(seed, events)
 		total.Events += res.Events
 		total.Faults += res.Faults
 		total.Committed += res.Committed
@@ -34,7 +39,7 @@ func TestSim(t *testing.T) {
 		total.Recovery = max(total.Recovery, res.Recovery)
 		if res.Violation != nil {
 			t.Error(res.Violation)
-			if failures++; failures >= 3 {
+			if failures++; failures >= 3 && !*all {
 				t.Fatalf("giving up at seed %d", seed)
 			}
 		}
