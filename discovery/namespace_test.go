@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -73,6 +74,11 @@ func addLAN(t *testing.T, addr string) {
 	ip(t, "link set veth0 up")
 	ip(t, "addr add dev eth0", addr)
 	ip(t, "link set eth0 up")
+	// The kernel finds the carrier a little later, which is a change.
+	eventually(t, "eth0 is running", 10*time.Second, func() bool {
+		i, err := net.InterfaceByName("eth0")
+		return err == nil && i.Flags&net.FlagRunning != 0
+	})
 }
 
 // eventually polls until ok, or fails the test after the time given.
