@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -302,18 +303,10 @@ func TestSocketPaths(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
-		go func() {
-			for {
-				conn, err := l.Accept()
-				if err != nil {
-					return
-				}
-				_, _ = conn.Write([]byte("220 mail.example ESMTP\r\n")) // it may be gone already
-				conn.Close()
-			}
-		}()
+		server := &http.Server{Handler: http.NotFoundHandler()}
+		defer server.Close()
+		go func() { _ = server.Serve(l) }() // it ends with ErrServerClosed
 		a.refuses(exitNo, "serving this socket")
-		a.fails([]string{"status"}, 3)
+		a.fails([]string{"status"}, exitNo, "is the socket an edgeraft agent's?")
 	})
 }
