@@ -58,6 +58,9 @@ func (k *checker) follow(n *Node, s raft.Status) {
 		if e.Index != i || e.Term < n.log.term(i-1) || e.Term > s.Term {
 			k.c.violate("log terms", "%v: entry %d of term %d at %d after one of term %d in term %d", n, e.Index, e.Term, i, n.log.term(i-1), s.Term)
 		}
+		if e.Kind == raft.EntryConfig && s.Role == raft.Leader && e.Term == s.Term {
+			k.change(n, s, i)
+		}
 		n.log.replace([]raft.Entry{e})
 		digest, _ := n.log.digest(i)
 		p := logPoint{i, e.Term}
@@ -65,6 +68,20 @@ func (k *checker) follow(n *Node, s raft.Status) {
 			k.c.violate("log matching", "%v: its log up to entry %d of term %d differs from another's", n, i, e.Term)
 		}
 		k.logs[p] = digest
+	}
+}
+
+// change checks the two rules for starting a membership change: no other is
+// pending, and an entry of the leader's own term is committed (§4.1, raft-dev
+// 2015). Breaking them shows in lost data only by rare coincidence.
+func (k *checker) change(n *Node, s raft.Status, at raft.Index) {
+	for i := s.Commit + 1; i < at; i++ {
+		if e, _ := n.core.Entry(i); e.Kind == raft.EntryConfig {
+			k.c.violate("one change at a time", "%v starts a change at %d, and that at %d is not committed", n, at, i)
+		}
+	}
+	if e, _ := n.core.Entry(s.Commit); e.Term != s.Term {
+		k.c.violate("change after own-term commit", "%v starts a change in term %d, and has committed up to entry %d of term %d", n, s.Term, s.Commit, e.Term)
 	}
 }
 
@@ -139,6 +156,10 @@ func (k *checker) commit(n *Node, s raft.Status) {
 	}
 	if holders < conf.Quorum() {
 		k.c.violate("a majority of disks", "%v (%v) commits entry %d, and only %d of %d voters hold it durably", n, s.Role, to, holders, conf.Voters())
+	}
+	if n.log.term(to) != s.Term {
+		// It may well be lost again (§3.6.2, fig. 3.7), by rare coincidence.
+		k.c.violate("own-term commit", "%v commits up to entry %d of term %d in term %d", n, to, n.log.term(to), s.Term)
 	}
 	for _, e := range n.log.entries[k.committed.last():to] {
 		if at, ok := k.byID[e.ID]; ok && e.ID != 0 {
