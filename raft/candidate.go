@@ -34,7 +34,8 @@ type candidate struct{}
 func (candidate) enter(c *Core) {
 	c.votes = map[NodeID]bool{}
 	c.castVote(c.cfg.ID) // counted by saved, once it is durable
-	c.campaign(VoteRequest{LastIndex: c.log.last(), LastTerm: c.log.lastTerm()})
+	c.campaign(VoteRequest{LastIndex: c.log.last(), LastTerm: c.log.lastTerm(), Transfer: c.handedOver})
+	c.handedOver = false
 }
 
 func (candidate) tick(c *Core) { c.campaignAgain() }

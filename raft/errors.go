@@ -10,6 +10,8 @@ var (
 	ErrNoLeader = errors.New("no leader is known")
 	// ErrNotLeader: only the leader can do this; ask it instead.
 	ErrNotLeader = errors.New("this device is not the leader")
+	// ErrNoSuccessor: there is no such voter, or it has not been heard lately.
+	ErrNoSuccessor = errors.New("no voter that is heard could take over")
 	// ErrNotFounded: the device belongs to no cluster yet.
 	ErrNotFounded = errors.New("this device belongs to no cluster yet")
 	// ErrAlreadyFounded: the device belongs to a cluster already.

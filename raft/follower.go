@@ -14,8 +14,11 @@ func (follower) tick(c *Core) {
 	}
 }
 
-func (follower) step(_ *Core, m Message) error {
+func (follower) step(c *Core, m Message) error {
 	switch m.Body.(type) {
+	case TimeoutNow:
+		c.receiveTimeoutNow(m)
+		return nil
 	case Forward, ReadRequest, PreVoteResponse, VoteResponse, AppendResponse:
 		return nil // late, or meant for a leader that this device no longer is
 	}

@@ -14,6 +14,8 @@ type leaderState struct {
 	seen           map[NodeID]*seqWindow // of this term's senders, also of removed ones
 	round          uint64                // read rounds announced so far
 	reads          []leaderRead
+	successor      NodeID // to whom leadership is being handed over, "" otherwise
+	sinceTransfer  int    // ticks since that began
 }
 
 // leader takes proposals, replicates and commits (§3.5, §3.6).
@@ -38,6 +40,7 @@ func (leader) tick(c *Core) {
 	if c.log.last() > c.commit || c.diskBehind() {
 		l.sinceCommit++
 	}
+	c.tickTransfer()
 	l.sinceHeartbeat++
 	l.sinceCheck++
 	beat := c.cfg.HeartbeatTicks

@@ -11,7 +11,7 @@ func (c *Core) ProposeChange(ch Change) error {
 	if c.role != Leader {
 		return fmt.Errorf("change the membership: %w", ErrNotLeader)
 	}
-	if c.confs.index() > c.commit || !c.ownTermCommitted() {
+	if c.confs.index() > c.commit || !c.ownTermCommitted() || c.transferring() {
 		return fmt.Errorf("change the membership: %w", ErrChangePending)
 	}
 	next, err := c.conf().apply(ch)

@@ -33,7 +33,14 @@ type PreVoteResponse struct {
 type VoteRequest struct {
 	LastIndex Index
 	LastTerm  Term
+	// Transfer says that the leader handed over: those who hear it need not
+	// protect it (§4.2.3).
+	Transfer bool
 }
+
+// TimeoutNow tells a voter that holds the leader's whole log to campaign at
+// once (§3.10). It is of the leader's term.
+type TimeoutNow struct{}
 
 // VoteResponse answers a VoteRequest of the same term.
 type VoteResponse struct{ Granted bool }
@@ -134,6 +141,7 @@ func (PreVoteRequest) body()  {}
 func (PreVoteResponse) body() {}
 func (VoteRequest) body()     {}
 func (VoteResponse) body()    {}
+func (TimeoutNow) body()      {}
 func (AppendRequest) body()   {}
 func (AppendResponse) body()  {}
 func (Forward) body()         {}

@@ -89,6 +89,9 @@ func (c *Core) receiveAppendResponse(m Message, b AppendResponse) error {
 		p.match = b.Match
 		c.advanceCommit()
 	}
+	if m.From == c.lead.successor {
+		c.handOver()
+	}
 	if b.Rejected {
 		c.backUp(p, b)
 		return nil

@@ -141,7 +141,7 @@ func (r RefusalReason) err() error {
 // present leader may have missed.
 func (c *Core) routeProposals() {
 	switch {
-	case len(c.proposals.list) == 0 || c.leader == "":
+	case len(c.proposals.list) == 0 || c.leader == "" || c.transferring():
 	case c.role == Leader:
 		c.takeOwnProposals()
 	default:
@@ -246,6 +246,9 @@ func (c *Core) receiveForward(m Message, b Forward) error {
 		c.lead.seen[m.From] = w
 	case b.Boot < w.boot:
 		return nil // from before its restart: nobody waits for it
+	}
+	if c.transferring() {
+		return nil // they are handed on again, to the successor
 	}
 	for _, p := range b.Proposals {
 		switch {

@@ -26,6 +26,7 @@ var transitions = [roles][roles]string{
 	Follower: {
 		Follower:     "a new term, or its leader, became known",
 		PreCandidate: "the election timeout passed",
+		Candidate:    "the leader handed over (§3.10)",
 	},
 	PreCandidate: {
 		PreCandidate: "the election timeout passed without a majority",

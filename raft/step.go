@@ -98,11 +98,11 @@ func (c *Core) stepOldTerm(m Message) error {
 // stepNewTerm takes over a higher term where the message warrants it, and
 // reports whether to go on with the message.
 func (c *Core) stepNewTerm(m Message) bool {
-	switch m.Body.(type) {
+	switch b := m.Body.(type) {
 	case PreVoteRequest:
 		return true // a question about the future binds nobody (§9.6)
 	case VoteRequest:
-		if c.hearsLeader() {
+		if c.hearsLeader() && !b.Transfer {
 			return false // §4.2.3: a server that cannot hear the leader must not disturb those that can
 		}
 	}

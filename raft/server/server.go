@@ -70,9 +70,19 @@ func (s *Server) Run(ctx context.Context) error {
 	s.clock.start(s.cfg.Tick)
 	s.join.schedule(0)
 	s.settle()
-	timer := time.NewTimer(s.sleep())
+	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	if err := s.loop(ctx, timer, func() bool { return true }); err != nil {
+		return err
+	}
+	return s.handOver(timer)
+}
+
+// loop runs until ctx ends or goOn says no, or with an error until storage
+// fails.
+func (s *Server) loop(ctx context.Context, timer *time.Timer, goOn func() bool) error {
+	for goOn() {
+		timer.Reset(s.sleep())
 		if err := s.wait(ctx, timer); err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -81,8 +91,22 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		s.tick()
 		s.settle()
-		timer.Reset(s.sleep())
 	}
+	return nil
+}
+
+// handOver lets another device lead before this one stops, so that the cluster
+// need not wait for an election timeout (§3.10). It takes a few round trips, or
+// as long as the core tries: about the election timeout.
+func (s *Server) handOver(timer *time.Timer) error {
+	if s.core.Transfer("") != nil {
+		return nil // not the leader, or nobody could take over
+	}
+	s.settle()
+	patience := time.Duration(2*s.cfg.Core.ElectionTicks) * s.cfg.Tick
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return s.loop(ctx, timer, s.core.Transferring)
 }
 
 // end releases everyone who still waits. What was proposed may yet be

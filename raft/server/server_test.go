@@ -211,6 +211,59 @@ func TestTheFirstCampaignSucceeds(t *testing.T) {
 	}
 }
 
+// A leader that is asked to stop hands over first: the others go on at once.
+func TestAStoppingLeaderHandsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, 3)
+		for i := range 6 {
+			l := w.leader()
+			w.mustPropose(l, fmt.Sprint("before ", i))
+			begin := time.Now()
+			w.halt(l)
+			w.lan.setCut(l.id, true)
+			others := slices.DeleteFunc(slices.Clone(w.devices), func(d *device) bool { return d == l })
+			if _, err := w.propose(others[i%2], fmt.Sprint("after ", i), 20*time.Second); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(begin); took > 30*testTick/3 {
+				t.Errorf("hand-over %d and the next commit took %v", i, took)
+			}
+			w.lan.setCut(l.id, false)
+			w.boot(l, nil)
+			w.eventually("it is back", func() bool { return w.status(l).Leader != "" })
+		}
+		w.haltAll()
+	})
+}
+
+// Proposals made while the leader hands over are neither lost nor doubled.
+func TestHandOverUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, 3)
+		l := w.leader()
+		others := w.followers()
+		var wg sync.WaitGroup
+		for i := range 200 {
+			wg.Go(func() { w.mustPropose(others[i%2], fmt.Sprint(i)) })
+			if i == 100 {
+				wg.Go(func() { w.halt(l) })
+			}
+			<-time.After(time.Millisecond)
+		}
+		wg.Wait()
+		for _, d := range others {
+			w.eventually("all are there", func() bool { return len(d.app.all()) >= 200 })
+			got := d.app.all()
+			slices.Sort(got)
+			if len(slices.Compact(got)) != 200 || len(d.app.all()) != 200 {
+				t.Errorf("%d commands applied, %d of them different, want 200", len(d.app.all()), len(slices.Compact(got)))
+			}
+		}
+		w.halt(others[0])
+		w.halt(others[1])
+	})
+}
+
 type stuckMonitor struct{ gate chan struct{} }
 
 func (m stuckMonitor) Changed(Change) { <-m.gate }

@@ -24,6 +24,7 @@ const (
 	kindReadResponse    kind = 10
 	kindJoin            kind = 11
 	kindJoinAnswer      kind = 12
+	kindTimeoutNow      kind = 13
 )
 
 // The bodies as they are encoded. Most have the fields of their counterpart in
@@ -41,6 +42,7 @@ type (
 	voteRequest struct {
 		LastIndex raft.Index `cbor:"1,keyasint,omitempty"`
 		LastTerm  raft.Term  `cbor:"2,keyasint,omitempty"`
+		Transfer  bool       `cbor:"3,keyasint,omitempty"`
 	}
 	voteResponse struct {
 		Granted bool `cbor:"1,keyasint,omitempty"`
@@ -86,6 +88,7 @@ type (
 	join struct {
 		Name string `cbor:"1,keyasint,omitempty"`
 	}
+	timeoutNow struct{}
 	joinAnswer struct {
 		Leader raft.NodeID `cbor:"1,keyasint,omitempty"`
 		Reason string      `cbor:"2,keyasint,omitempty"`
@@ -119,6 +122,8 @@ func fromBody(b raft.Body) (kind, any, error) {
 		return kindJoin, join(b), nil
 	case raft.JoinAnswer:
 		return kindJoinAnswer, joinAnswer(b), nil
+	case raft.TimeoutNow:
+		return kindTimeoutNow, timeoutNow(b), nil
 	}
 	return 0, nil, fmt.Errorf("%w: a body of type %T", ErrMalformed, b)
 }
@@ -157,6 +162,9 @@ func toBody(k kind, b cbor.RawMessage) (raft.Body, error) {
 	case kindJoin:
 		w, err := decodeLenient[join](b)
 		return raft.Join(w), err
+	case kindTimeoutNow:
+		w, err := decodeLenient[timeoutNow](b)
+		return raft.TimeoutNow(w), err
 	case kindJoinAnswer:
 		w, err := decodeLenient[joinAnswer](b)
 		return raft.JoinAnswer(w), err

@@ -35,6 +35,8 @@ func messageSamples() []messageSample {
 		{"heartbeat", from(8, raft.AppendRequest{PrevIndex: 300, PrevTerm: 6, Commit: 299, Read: 5})},
 		{"append-request", from(8, raft.AppendRequest{PrevIndex: 6, PrevTerm: 6, Entries: entrySamples(), Commit: 6, Read: 1 << 40})},
 		{"append-response", from(8, raft.AppendResponse{Match: 301, Read: 5})},
+		{"vote-request-transfer", from(8, raft.VoteRequest{LastIndex: 300, LastTerm: 6, Transfer: true})},
+		{"timeout-now", from(8, raft.TimeoutNow{})},
 		{"append-received", from(8, raft.AppendResponse{Match: 301, Received: 333})},
 		{"append-response-slow-disk", from(8, raft.AppendResponse{Match: 299, Read: 5, Received: 301})},
 		{"append-rejected", from(8, raft.AppendResponse{Match: 1, Read: 5, Rejected: true, Prev: 300, ConflictTerm: 5, ConflictIndex: 250})},

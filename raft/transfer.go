@@ -1,0 +1,73 @@
+package raft
+
+import "fmt"
+
+// Transfer hands leadership to another voter (§3.10): the leader takes no new
+// proposals, brings the successor's log up to date, and tells it to campaign at
+// once. With to == "" it picks the voter that is furthest. Proposals wait
+// meanwhile, and go to the successor. If nothing came of it within the least
+// election timeout the leader goes on as before. Status shows how it ended.
+func (c *Core) Transfer(to NodeID) error {
+	if c.role != Leader {
+		return fmt.Errorf("hand over leadership: %w", ErrNotLeader)
+	}
+	if to == "" {
+		to = c.successor()
+	}
+	if p := c.lead.peers[to]; p == nil || !c.conf().IsVoter(to) || p.silent > c.cfg.ElectionTicks {
+		return fmt.Errorf("hand over leadership to %q: %w", to, ErrNoSuccessor)
+	}
+	c.lead.successor, c.lead.sinceTransfer = to, 0
+	c.lead.announce = true // to learn how far the successor is
+	c.handOver()
+	return nil
+}
+
+// successor is the voter, of those that are heard, that holds most of the log;
+// of equals the first by ID.
+func (c *Core) successor() NodeID {
+	var best NodeID
+	var match Index
+	for _, m := range c.conf().Members {
+		p := c.lead.peers[m.ID]
+		if p == nil || m.Role != Voter || p.silent > c.cfg.ElectionTicks {
+			continue
+		}
+		if best == "" || p.match > match {
+			best, match = m.ID, p.match
+		}
+	}
+	return best
+}
+
+// Transferring reports whether this device is handing leadership over.
+func (c *Core) Transferring() bool { return c.role == Leader && c.transferring() }
+
+// transferring reports whether a transfer is under way: then no proposal is
+// taken, as the successor must come to hold all of the log.
+func (c *Core) transferring() bool { return c.lead.successor != "" }
+
+// handOver tells the successor to campaign as soon as it holds the whole log.
+func (c *Core) handOver() {
+	if p := c.lead.peers[c.lead.successor]; p != nil && p.match == c.log.last() {
+		c.send(c.lead.successor, TimeoutNow{})
+	}
+}
+
+// tickTransfer gives up a transfer that leads to nothing.
+func (c *Core) tickTransfer() {
+	if !c.transferring() {
+		return
+	}
+	if c.lead.sinceTransfer++; c.lead.sinceTransfer >= c.cfg.ElectionTicks || c.lead.peers[c.lead.successor] == nil {
+		c.lead.successor = ""
+	}
+}
+
+// receiveTimeoutNow campaigns without asking first: the leader wants it so.
+func (c *Core) receiveTimeoutNow(m Message) {
+	if m.From == c.leader && c.mayCampaign() {
+		c.handedOver = true
+		c.become(Candidate, c.hard.Term+1, "")
+	}
+}
