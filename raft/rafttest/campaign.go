@@ -65,7 +65,7 @@ func run(seed uint64, trace int) Result {
 		}
 	}
 	for _, n := range c.Nodes {
-		n.SetClock(900 + c.rng.Intn(200))
+		n.SetClock(1000 - p.skew + c.rng.Intn(2*p.skew+1))
 	}
 	c.setNet()
 	c.planFault()
@@ -259,7 +259,7 @@ func (c *campaign) idle() {
 		writes += n.Disk.Writes
 	}
 	sent = c.Net.Sent - sent
-	most := 2 * (len(s.Config.Members) - 1) * (idleTicks*10/9/HeartbeatTicks + 5)
+	most := 2 * (len(s.Config.Members) - 1) * (idleTicks*1000/(1000-c.profile.skew)/HeartbeatTicks + 5)
 	if now := c.Leader(); now != lead || now.Status().Term != s.Term {
 		c.violate("rest", "the leadership of %v in term %d ended without a reason", lead, s.Term)
 	}

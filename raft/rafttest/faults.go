@@ -14,6 +14,8 @@ type profile struct {
 	faultEvery    int  // ticks between faults, at most
 	tight         bool // limits so small that they are reached
 	slowDisks     bool
+	skew          int  // how far clocks run wrong at most, in thousandths
+	tiny          bool // one entry a request
 }
 
 func newProfile(r *Rand) profile {
@@ -34,13 +36,21 @@ func newProfile(r *Rand) profile {
 	if r.Chance(400) {
 		p.late = r.Intn(200)
 	}
+	p.skew = []int{0, 100, 400}[r.Intn(3)]
+	p.tiny = r.Chance(200)
 	return p
 }
 
 func (p profile) config(cfg *raft.Config) {
-	if !p.tight {
-		return
+	if p.tight {
+		p.limits(cfg)
 	}
+	if p.tiny {
+		cfg.MaxAppendBytes = 1
+	}
+}
+
+func (p profile) limits(cfg *raft.Config) {
 	cfg.MaxProposals, cfg.MaxForwardWindow = 12, 6
 	cfg.MaxAppendBytes, cfg.MaxInflight = 600, 2
 	cfg.MaxUnsavedBytes, cfg.MaxPendingBytes = 3000, 3000

@@ -12,6 +12,7 @@ type checker struct {
 	c         *Cluster
 	leaders   map[raft.Term]string
 	committed history             // what any node ever committed
+	by        []raft.Term         // by the leader of which term each was
 	logs      map[logPoint]uint64 // the digest at each (index, term) any log ever had
 	byID      map[raft.ProposalID]raft.Index
 	digests   map[*raft.Entry]uint64 // of the entries of messages under way
@@ -120,8 +121,8 @@ func (k *checker) leader(n *Node, s raft.Status) {
 	k.leaders[s.Term] = who
 	k.c.tracef("%v LEADS in term %d", n, s.Term)
 	i := k.committed.last()
-	for i > 0 && k.committed.term(i) >= s.Term {
-		i--
+	for i > 0 && k.by[i-1] >= s.Term {
+		i-- // a leader of the past may be elected late, and need not know
 	}
 	want, _ := k.committed.digest(i)
 	if have, ok := n.log.digest(i); !ok || have != want {
@@ -171,6 +172,9 @@ func (k *checker) commit(n *Node, s raft.Status) {
 		}
 	}
 	k.committed.replace(n.log.entries[k.committed.last():to])
+	for k.committed.last() > raft.Index(len(k.by)) {
+		k.by = append(k.by, s.Term)
+	}
 	k.c.tracef("%v COMMITS up to entry %d", n, to)
 }
 
