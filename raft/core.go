@@ -233,6 +233,9 @@ func (c *Core) TicksUntilWork() int {
 	n := c.timeout - c.elapsed
 	if c.role == Leader {
 		n = c.cfg.HeartbeatTicks - max(c.lead.sinceHeartbeat, c.lead.sinceCheck)
+		if c.transferring() {
+			n = min(n, c.cfg.ElectionTicks-c.lead.sinceTransfer)
+		}
 	} else if !c.mayCampaign() {
 		n = c.cfg.ElectionTicks
 	}

@@ -103,6 +103,11 @@ func (c *campaign) planClient() {
 
 func (c *campaign) clientStep() {
 	i := c.rng.Intn(len(c.Nodes))
+	for _, n := range c.Nodes { // also one that leads no longer, and does not know
+		if n.Status().Role == raft.Leader && c.rng.Chance(300) {
+			i = n.Index
+		}
+	}
 	switch d := c.rng.Intn(10); {
 	case d < 6:
 		for range 1 + c.rng.Intn(c.profile.burst) {

@@ -173,6 +173,18 @@ func (c *Cluster) Change(i int, ch raft.Change) error {
 	return err
 }
 
+// Transfer asks node i to hand over leadership; to no node in particular with
+// to < 0.
+func (c *Cluster) Transfer(i, to int) error {
+	successor := raft.NodeID("")
+	if to >= 0 {
+		successor = c.Nodes[to].ID
+	}
+	err := errDown
+	c.input(c.Nodes[i], "is asked to hand over", func(core *raft.Core) { err = core.Transfer(successor) })
+	return err
+}
+
 // Found makes node i the first member of a new cluster.
 func (c *Cluster) Found(i int, id raft.ClusterID) error {
 	err := errDown

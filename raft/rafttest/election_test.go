@@ -146,3 +146,47 @@ func TestHigherTermOnDisk(t *testing.T) {
 		s.same()
 	})
 }
+
+// Leadership is handed over without the wait of an election, and nothing
+// proposed meanwhile is lost (§3.10).
+func TestTransfer(t *testing.T) {
+	play(t, Options{Voters: 3}, func(s *scene) {
+		lead := s.leader()
+		for range 5 {
+			to := s.others(lead.Index)[s.rng.Intn(2)]
+			ops := append(s.burst(lead.Index, 10), s.burst(to, 10)...)
+			if err := s.Transfer(lead.Index, to); err != nil {
+				s.failf("%v", err)
+			}
+			ops = append(ops, append(s.burst(lead.Index, 10), s.burst(to, 10)...)...)
+			s.within(ElectionTicks/2, "the successor leads", func() bool { return s.Leader() == s.Nodes[to] })
+			s.within(ElectionTicks, "all is committed", func() bool { return count(ops, Committed) == len(ops) })
+			lead = s.leader()
+		}
+		s.same()
+	})
+}
+
+// A transfer to a device that can't be reached ends by itself.
+func TestTransferThatFails(t *testing.T) {
+	play(t, Options{Voters: 3}, func(s *scene) {
+		lead := s.leader()
+		s.agree(lead.Index)
+		to := s.others(lead.Index)[0]
+		s.isolate(to)
+		if err := s.Transfer(lead.Index, to); err != nil {
+			s.failf("%v", err)
+		}
+		op := s.Propose(lead.Index, []byte("x"))
+		s.within(2*ElectionTicks, "the leader goes on", func() bool { return op.Outcome == Committed })
+		if s.Leader() != lead {
+			s.failf("the leader changed")
+		}
+		s.pass(ElectionTicks)
+		if err := s.Transfer(lead.Index, to); err == nil {
+			s.failf("no error, though the successor has not been heard for long")
+		}
+		s.Net.Repair()
+		s.same()
+	})
+}

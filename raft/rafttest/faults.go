@@ -90,7 +90,9 @@ func (c *campaign) fault() {
 		n = lead // where it hurts most
 	}
 	duration := 1 + c.rng.Intn(80)
-	switch c.rng.Intn(10) {
+	switch c.rng.Intn(11) {
+	case 10:
+		_ = c.Transfer(n.Index, c.rng.Intn(len(c.Nodes)+1)-1)
 	case 0, 1:
 		n.Crash()
 		c.After(duration, n.Start)
