@@ -38,14 +38,8 @@ func (s *Server) leaderContact(ctx context.Context) string {
 	if err != nil {
 		return "unknown"
 	}
-	for _, m := range status.Members {
-		switch {
-		case !m.Leader:
-		case m.Self:
-			return "0"
-		case m.LastContactMS != nil:
-			return strconv.FormatInt(*m.LastContactMS, 10)
-		}
+	if ms := status.Cluster.LeaderContactMS; ms != nil {
+		return strconv.FormatInt(*ms, 10)
 	}
 	return "unknown"
 }

@@ -202,6 +202,7 @@ func TestErrorsOfTheNode(t *testing.T) {
 		{raft.ErrAlreadyFounded, 409, "conflict", 409, false},
 		{raft.ErrChangePending, 409, "conflict", 409, true},
 		{raft.ErrBadChange, 409, "conflict", 409, false},
+		{raft.ErrNoSuccessor, 409, "conflict", 409, false},
 		{ErrBadKey, 400, "bad_request", 400, false},
 		{errors.New("the moon is full"), 500, "internal", 500, false},
 	}
@@ -270,21 +271,12 @@ func TestStaleReadsSayHowStale(t *testing.T) {
 	s := serve(t, Limits{}, HistoryLimits{})
 	s.call("PUT", "/v1/kv/a", "x")
 	s.node.fail(raft.ErrNoLeader)
-	ago := int64(1500)
-	for _, c := range []struct {
-		members []api.Member
-		want    string
-	}{
-		{nil, "unknown"},
-		{[]api.Member{{LastContactMS: &ago}}, "unknown"},
-		{[]api.Member{{}, {Leader: true, LastContactMS: &ago}}, "1500"},
-		{[]api.Member{{Leader: true}}, "unknown"},
-		{[]api.Member{{Leader: true, Self: true}}, "0"},
-	} {
-		s.node.status.Members = c.members
+	ago, none := int64(1500), int64(0)
+	for want, contact := range map[string]*int64{"unknown": nil, "1500": &ago, "0": &none} {
+		s.node.status.Cluster.LeaderContactMS = contact
 		got := s.call("GET", "/v1/kv/a?consistency=stale", "")
-		if got.body != "x" || got.header.Get(api.HeaderLeaderContact) != c.want || got.header.Get(api.HeaderApplied) != "1" {
-			t.Errorf("%+v: %+v", c.members, got)
+		if got.body != "x" || got.header.Get(api.HeaderLeaderContact) != want || got.header.Get(api.HeaderApplied) != "1" {
+			t.Errorf("want %s: %+v", want, got)
 		}
 	}
 }

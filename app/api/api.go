@@ -154,6 +154,9 @@ type Cluster struct {
 	Leader string `json:"leader,omitempty"`
 	// LeaderName is the leader's label.
 	LeaderName string `json:"leader_name,omitempty"`
+	// LeaderContactMS is how long ago this device last heard from a leader, 0
+	// on the leader itself; absent when it has not since it started.
+	LeaderContactMS *int64 `json:"leader_contact_ms,omitempty"`
 }
 
 // Member is one member as this device sees it.

@@ -31,8 +31,9 @@ type device struct {
 	comms  *udpcomms.Comms
 	server *server.Server
 
-	mu    sync.Mutex
-	found discovery.Status
+	mu          sync.Mutex
+	found       discovery.Status
+	leaderHeard time.Time // when the leader that was lost last was last heard; zero: none was
 }
 
 // runDevice makes the device of its parts and runs it until ctx ends or a part
@@ -81,7 +82,7 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 		},
 		Tick: tick, Name: a.cfg.Name,
 		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters,
-	}, server.Parts{Comms: comms, Log: a.db, App: a.store, Monitor: &reporter{log: a.log, self: id.ID}}, a.opened.Stored)
+	}, server.Parts{Comms: comms, Log: a.db, App: a.store, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader}}, a.opened.Stored)
 	if err != nil {
 		return nil, errors.Join(err, comms.Close())
 	}
@@ -157,11 +158,15 @@ func (d *device) heard() map[raft.NodeID]time.Duration {
 type reporter struct {
 	log  *slog.Logger
 	self raft.NodeID
+	lost func(leader raft.NodeID) // told when it is the leader no more
 	last server.Change
 }
 
 // Changed implements server.Monitor. Candidacies come and go and are not told.
 func (r *reporter) Changed(c server.Change) {
+	if r.last.Leader != "" && c.Leader != r.last.Leader {
+		r.lost(r.last.Leader)
+	}
 	switch {
 	case c.Leader != r.last.Leader && c.Leader == r.self:
 		r.log.Info("this device leads", "term", c.Term)

@@ -75,7 +75,7 @@ var getCommand = command{
 // staleness says how old a stale answer may be.
 func staleness(s client.Staleness) string {
 	if !s.LeaderContactKnown {
-		return fmt.Sprintf("as of index %d; this device has not heard from a leader", s.Applied)
+		return fmt.Sprintf("as of index %d; this device has not heard from a leader since it started", s.Applied)
 	}
 	return fmt.Sprintf("as of index %d; this device last heard from a leader %s ago", s.Applied, ago(s.LeaderContact))
 }
