@@ -61,6 +61,8 @@ var known = []struct {
 		"send less at once"},
 	{raft.ErrAlreadyFounded, http.StatusConflict, api.CodeConflict, 0,
 		"see edgeraft status"},
+	{raft.ErrNoSuccessor, http.StatusConflict, api.CodeConflict, 0,
+		"see edgeraft members list"},
 	{raft.ErrChangePending, http.StatusConflict, api.CodeConflict, retryNoLeaderMS,
 		"try again when it is"},
 	{raft.ErrBadChange, http.StatusConflict, api.CodeConflict, 0,

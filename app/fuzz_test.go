@@ -43,7 +43,7 @@ func FuzzRequest(f *testing.F) {
 		cancel() // which ends a watch
 		history := NewHistory(HistoryLimits{})
 		node := &instantNode{store: kv.New(kv.Options{Observe: history.Publish})}
-		s := New(Config{Node: node, Store: node.store, History: history})
+		s := New(Config{Node: node, Founder: node, Store: node.store, History: history})
 		w := timelessRecorder{httptest.NewRecorder()}
 		s.ServeHTTP(w, r.WithContext(ctx))
 		if w.Code/100 == 2 {

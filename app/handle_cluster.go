@@ -66,6 +66,29 @@ func (s *Server) removeMember(req *request) error {
 	return s.changeMember(req, req.name, raft.Change{Kind: raft.Remove})
 }
 
+// transfer hands leadership to the member the path names.
+func (s *Server) transfer(req *request) error {
+	id, err := nodeID(req.name)
+	if err != nil {
+		return err
+	}
+	return s.handOver(req, id)
+}
+
+// stepDown hands leadership to whom the leader chooses.
+func (s *Server) stepDown(req *request) error { return s.handOver(req, "") }
+
+func (s *Server) handOver(req *request, to raft.NodeID) error {
+	ctx, cancel := req.context()
+	defer cancel()
+	leader, err := s.node.Transfer(ctx, to)
+	if err != nil {
+		return err
+	}
+	writeJSON(req.w, http.StatusOK, api.MemberChanged{ID: string(leader)})
+	return nil
+}
+
 func (s *Server) changeMember(req *request, id string, change raft.Change) error {
 	var err error
 	if change.ID, err = nodeID(id); err != nil {
@@ -83,7 +106,7 @@ func (s *Server) changeMember(req *request, id string, change raft.Change) error
 func (s *Server) found(req *request) error {
 	ctx, cancel := req.context()
 	defer cancel()
-	setup, err := s.node.Init(ctx)
+	setup, err := s.founder.Init(ctx)
 	if err != nil {
 		return err
 	}
@@ -102,7 +125,7 @@ func (s *Server) join(req *request) error {
 	}
 	ctx, cancel := req.context()
 	defer cancel()
-	setup, err := s.node.Join(ctx, key)
+	setup, err := s.founder.Join(ctx, key)
 	if err != nil {
 		return err
 	}

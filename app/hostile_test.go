@@ -155,7 +155,7 @@ func inSimulatedTime(t *testing.T, test func(conn net.Conn, s *Server, history *
 	synctest.Test(t, func(t *testing.T) {
 		history := NewHistory(HistoryLimits{})
 		node := &instantNode{store: kv.New(kv.Options{Observe: history.Publish})}
-		s := New(Config{Node: node, Store: node.store, History: history})
+		s := New(Config{Node: node, Founder: node, Store: node.store, History: history})
 		l := &pipeListener{conns: make(chan net.Conn, 1), done: make(chan struct{})}
 		ctx, cancel := context.WithCancel(t.Context())
 		served := make(chan error, 1)

@@ -35,6 +35,13 @@ type Node interface {
 	Status(ctx context.Context) (api.Status, error)
 	// ChangeMember adds, promotes, demotes or removes a member.
 	ChangeMember(ctx context.Context, change raft.Change) error
+	// Transfer has the leader hand over to a voter, "" for whom it chooses, and
+	// returns the new leader once one is known.
+	Transfer(ctx context.Context, to raft.NodeID) (raft.NodeID, error)
+}
+
+// Founder brings the device into a cluster. It may be the Node.
+type Founder interface {
 	// Init founds a new cluster on this device.
 	Init(ctx context.Context) (api.Setup, error)
 	// Join takes the key, so that this device joins its cluster.

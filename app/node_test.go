@@ -86,6 +86,13 @@ func (n *instantNode) ChangeMember(ctx context.Context, c raft.Change) error {
 	return nil
 }
 
+func (n *instantNode) Transfer(ctx context.Context, to raft.NodeID) (raft.NodeID, error) {
+	if to == "" {
+		to = "chosenchosenchos"
+	}
+	return to, n.failure(ctx)
+}
+
 func (n *instantNode) Init(ctx context.Context) (api.Setup, error) {
 	return api.Setup{ClusterID: "c", Key: "k"}, n.failure(ctx)
 }
@@ -124,7 +131,7 @@ func serve(t *testing.T, limits Limits, history HistoryLimits) *socket {
 	s.history = NewHistory(history)
 	s.node = &instantNode{store: kv.New(kv.Options{Observe: s.history.Publish})}
 	log := slog.New(slog.NewTextHandler(panicSpotter{t}, nil))
-	s.server = New(Config{Node: s.node, Store: s.node.store, History: s.history, Limits: limits, Log: log})
+	s.server = New(Config{Node: s.node, Founder: s.node, Store: s.node.store, History: s.history, Limits: limits, Log: log})
 	l, err := Listen(s.path, "edgeraft")
 	if err != nil {
 		t.Fatal(err)

@@ -36,10 +36,11 @@ var fixedPaths = map[string][]endpoint{
 		{method: http.MethodGet, serve: (*Server).members},
 		{method: http.MethodPost, params: []string{"timeout"}, body: smallBody, changes: true, serve: (*Server).addMember},
 	},
-	"/v1/init": {{method: http.MethodPost, params: []string{"timeout"}, changes: true, serve: (*Server).found}},
-	"/v1/join": {{method: http.MethodPost, params: []string{"timeout"}, body: smallBody, changes: true, serve: (*Server).join}},
-	"/healthz": {{method: http.MethodGet, exempt: true, serve: (*Server).healthz}},
-	"/readyz":  {{method: http.MethodGet, exempt: true, serve: (*Server).readyz}},
+	"/v1/transfer": {{method: http.MethodPost, params: []string{"timeout"}, changes: true, serve: (*Server).stepDown}},
+	"/v1/init":     {{method: http.MethodPost, params: []string{"timeout"}, changes: true, serve: (*Server).found}},
+	"/v1/join":     {{method: http.MethodPost, params: []string{"timeout"}, body: smallBody, changes: true, serve: (*Server).join}},
+	"/healthz":     {{method: http.MethodGet, exempt: true, serve: (*Server).healthz}},
+	"/readyz":      {{method: http.MethodGet, exempt: true, serve: (*Server).readyz}},
 }
 
 const (
@@ -58,6 +59,7 @@ var keyCalls = []endpoint{
 var memberCalls = map[string][]endpoint{
 	"":        {{method: http.MethodDelete, params: []string{"timeout"}, changes: true, serve: (*Server).removeMember}},
 	"promote": {{method: http.MethodPost, params: []string{"timeout"}, changes: true, serve: (*Server).promoteMember}},
+	"lead":    {{method: http.MethodPost, params: []string{"timeout"}, changes: true, serve: (*Server).transfer}},
 	"demote":  {{method: http.MethodPost, params: []string{"timeout"}, changes: true, serve: (*Server).demoteMember}},
 }
 

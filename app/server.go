@@ -13,9 +13,11 @@ import (
 	"github.com/edgeraft/edgeraft/app/kv"
 )
 
-// Config is what a Server is made of. Node, Store and History are required.
+// Config is what a Server is made of. Node, Founder, Store and History are
+// required.
 type Config struct {
 	Node    Node
+	Founder Founder
 	Store   *kv.Store
 	History *History // the one whose Publish observes Store
 	Limits  Limits
@@ -25,6 +27,7 @@ type Config struct {
 // Server answers the socket. Its limits hold for all listeners together.
 type Server struct {
 	node    Node
+	founder Founder
 	store   *kv.Store
 	history *History
 	limits  Limits
@@ -45,6 +48,7 @@ func New(c Config) *Server {
 	limits := c.Limits.withDefaults()
 	return &Server{
 		node:     c.Node,
+		founder:  c.Founder,
 		store:    c.Store,
 		history:  c.History,
 		limits:   limits,

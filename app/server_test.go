@@ -202,6 +202,7 @@ func TestErrorsOfTheNode(t *testing.T) {
 		{raft.ErrAlreadyFounded, 409, "conflict", 409, false},
 		{raft.ErrChangePending, 409, "conflict", 409, true},
 		{raft.ErrBadChange, 409, "conflict", 409, false},
+		{raft.ErrNoSuccessor, 409, "conflict", 409, false},
 		{ErrBadKey, 400, "bad_request", 400, false},
 		{errors.New("the moon is full"), 500, "internal", 500, false},
 	}

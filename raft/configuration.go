@@ -9,12 +9,15 @@ type MemberRole uint8
 const (
 	Learner MemberRole = 1 // holds the whole state, has no vote (thesis §4.2.1)
 	Voter   MemberRole = 2
+	// HeldLearner is a learner that was demoted: it gets no vote again until
+	// somebody wants it to.
+	HeldLearner MemberRole = 3
 )
 
 // String is the role's name as people and the socket see it.
 func (r MemberRole) String() string {
 	switch r {
-	case Learner:
+	case Learner, HeldLearner:
 		return "learner"
 	case Voter:
 		return "voter"

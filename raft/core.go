@@ -100,6 +100,9 @@ type Core struct {
 	elapsed int             // ticks since the leader was heard, or the campaign began
 	timeout int             // ticks after which to campaign
 	votes   map[NodeID]bool // answers to a campaign
+	// removedAt is the configuration that has no place for this device, as
+	// another member said; 0 for none.
+	removedAt Index
 	// handedOver: the campaign about to begin is the leader's wish (§3.10).
 	handedOver bool
 	lead       leaderState // a leader's only

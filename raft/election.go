@@ -14,6 +14,9 @@ func (c *Core) hearsLeader() bool {
 // alone be able to win until that is committed (§4.2.2); it does not count its
 // own vote then.
 func (c *Core) mayCampaign() bool {
+	if c.removedAt > c.confs.index() {
+		return false
+	}
 	for _, h := range c.confs {
 		if h.conf.IsVoter(c.cfg.ID) {
 			return true
@@ -34,6 +37,7 @@ func (c *Core) takeAnswer(from NodeID, granted bool) {
 func (c *Core) answerPreVote(m Message, b PreVoteRequest) {
 	granted := !c.hearsLeader() && m.Term+1 > c.hard.Term && c.log.upToDate(b.LastIndex, b.LastTerm)
 	c.send(m.From, PreVoteResponse{For: m.Term + 1, Granted: granted})
+	c.TellRemoved(m.From)
 }
 
 // answerVote gives this term's vote to the first candidate whose log is at

@@ -79,6 +79,10 @@ func (leader) step(c *Core, m Message) error {
 		return c.receiveAppendResponse(m, b)
 	case Forward:
 		return c.receiveForward(m, b)
+	case ForwardChange:
+		return c.receiveForwardChange(m, b)
+	case TransferRequest:
+		return c.Transfer(b.Successor)
 	case ReadRequest:
 		c.addRead(m.From, b.Seq)
 		return nil

@@ -1,13 +1,26 @@
 package raft
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// RequestChange asks for a membership change, on whichever device. Like a
+// command it reaches the log at most once; the ID comes back in the committed
+// entry, or in Ready.Failed.
+func (c *Core) RequestChange(ch Change) (ProposalID, error) {
+	return c.addProposal(&proposal{change: &ch})
+}
 
 // ProposeChange starts a membership change; only a leader can. One change of
 // one member at a time keeps old and new majorities overlapping (§4.1), and
 // only after an entry of the leader's own term is committed (raft-dev 2015,
 // "bug in single-server membership changes"). The change is in force as soon
 // as it is appended.
-func (c *Core) ProposeChange(ch Change) error {
+func (c *Core) ProposeChange(ch Change) error { return c.startChange(ch, 0) }
+
+func (c *Core) startChange(ch Change, id ProposalID) error {
 	if c.role != Leader {
 		return fmt.Errorf("change the membership: %w", ErrNotLeader)
 	}
@@ -23,8 +36,53 @@ func (c *Core) ProposeChange(ch Change) error {
 		// not even answer a candidate: its vote would count against the rest.
 		return fmt.Errorf("member %s does not hold the configuration yet: %w", ch.ID, ErrBadChange)
 	}
-	c.appendAsLeader(Entry{Kind: EntryConfig, Config: next})
+	c.appendAsLeader(Entry{Kind: EntryConfig, ID: id, Config: next})
 	return nil
+}
+
+// receiveForwardChange starts the change that a member wishes, once.
+func (c *Core) receiveForwardChange(m Message, b ForwardChange) error {
+	w, err := c.senderWindow(m.From, b.Boot)
+	if err != nil || w == nil || c.transferring() || !w.take(b.Seq) {
+		return err
+	}
+	if err := c.startChange(b.Change, b.ID); err != nil {
+		reason := RefusedBadChange
+		if errors.Is(err, ErrChangePending) {
+			reason = RefusedChangePending
+		}
+		c.send(m.From, ForwardRefused{Boot: b.Boot, Seq: b.Seq, Reason: reason})
+	}
+	return nil
+}
+
+// TellRemoved tells a device that thinks it is a member that it is none, if
+// that is committed. A removed server gets no entries, so it would never learn
+// it from the log (§4.2.3).
+func (c *Core) TellRemoved(to NodeID) {
+	_, member := c.conf().Member(to)
+	if i := c.confs.index(); !member && i > 0 && i <= c.commit {
+		c.send(to, Removed{Index: i})
+	}
+}
+
+// receiveRemoved stops campaigning. Should this device be admitted again, that
+// is a later configuration, and ends it.
+func (c *Core) receiveRemoved(b Removed) {
+	if b.Index <= c.confs.index() || c.role == Leader {
+		return
+	}
+	c.removedAt = max(c.removedAt, b.Index)
+	if c.role != Follower {
+		c.become(Follower, c.hard.Term, "")
+	}
+}
+
+// Removed reports whether this device is known to be no member any more.
+func (c *Core) Removed() bool {
+	_, member := c.conf().Member(c.cfg.ID)
+	i := c.confs.index()
+	return c.removedAt > i || i > 0 && i <= c.commit && !member
 }
 
 // apply returns the configuration after the change, or ErrBadChange.
@@ -40,8 +98,8 @@ func (c *Configuration) apply(ch Change) (*Configuration, error) {
 	switch ch.Kind {
 	case AddLearner:
 		switch {
-		case !ch.ID.Valid() || len(ch.Name) > MaxNameLen:
-			return bad("has no valid ID or too long a name")
+		case !ch.ID.Valid() || len(ch.Name) > MaxNameLen || !utf8.ValidString(ch.Name):
+			return bad("has no valid ID, or a name that is too long or no UTF-8")
 		case known:
 			return bad("is in the configuration already")
 		case len(c.Members) >= MaxMembers:
@@ -58,7 +116,7 @@ func (c *Configuration) apply(ch Change) (*Configuration, error) {
 		if m.Role != Voter || lastVoter {
 			return bad("is not a voter, or is the last one")
 		}
-		m.Role = Learner
+		m.Role = HeldLearner
 		return c.with(m), nil
 	case Remove:
 		if lastVoter {

@@ -95,6 +95,23 @@ type ForwardedProposal struct {
 	Data []byte
 }
 
+// ForwardChange hands a wish to change the membership to the leader of
+// Message.Term. Boot and Seq are as in Forward, and of the same count.
+type ForwardChange struct {
+	Boot   uint64
+	Seq    uint64
+	ID     ProposalID
+	Change Change
+}
+
+// TransferRequest asks the leader of Message.Term to hand over to a voter, ""
+// for whom it chooses.
+type TransferRequest struct{ Successor NodeID }
+
+// Removed tells a device that the configuration at Index, which is committed,
+// has no place for it.
+type Removed struct{ Index Index }
+
 // ForwardRefused says that the leader of Message.Term will not append the
 // proposal: it was not, and in this term never will be, in the log.
 type ForwardRefused struct {
@@ -111,6 +128,9 @@ type RefusalReason uint8
 const (
 	RefusedBusy    RefusalReason = 1 // too much is in flight
 	RefusedLogFull RefusalReason = 2 // the log is at its limit
+
+	RefusedChangePending RefusalReason = 3 // an earlier membership change is not finished
+	RefusedBadChange     RefusalReason = 4 // the change does not fit the configuration
 )
 
 // ReadRequest asks the leader of Message.Term for a read index (thesis §6.4).
@@ -126,7 +146,12 @@ type ReadResponse struct {
 // Join asks to be admitted to the cluster as a learner, or, from a member, to
 // be noticed at the address it comes from. The driver handles it; the core
 // never sees it.
-type Join struct{ Name string }
+type Join struct {
+	Name string
+	// Member says that the sender is a member by the last configuration it
+	// knows. One that is not any more is told so, and not admitted again.
+	Member bool
+}
 
 // MaxReasonLen bounds JoinAnswer.Reason, in bytes.
 const MaxReasonLen = 200
@@ -142,6 +167,9 @@ func (PreVoteResponse) body() {}
 func (VoteRequest) body()     {}
 func (VoteResponse) body()    {}
 func (TimeoutNow) body()      {}
+func (ForwardChange) body()   {}
+func (TransferRequest) body() {}
+func (Removed) body()         {}
 func (AppendRequest) body()   {}
 func (AppendResponse) body()  {}
 func (Forward) body()         {}

@@ -32,10 +32,12 @@ type proposals struct {
 type proposal struct {
 	id   ProposalID
 	data []byte
-	term Term   // in which it was handed on; 0 while it surely is in no log
-	seq  uint64 // its number with the leader of term
-	in   bool   // it is in this device's log
-	age  int    // ticks since it was handed on
+	// change, when not nil, is a membership change; there is no data then.
+	change *Change
+	term   Term   // in which it was handed on; 0 while it surely is in no log
+	seq    uint64 // its number with the leader of term
+	in     bool   // it is in this device's log
+	age    int    // ticks since it was handed on
 }
 
 func (ps *proposals) init(cfg Config) {
@@ -49,17 +51,22 @@ func (ps *proposals) init(cfg Config) {
 // leader the proposal waits; Cancel ends that. The data must not be changed
 // afterwards.
 func (c *Core) Propose(data []byte) (ProposalID, error) {
+	if len(data) > c.cfg.MaxCommandBytes {
+		return 0, fmt.Errorf("propose %d bytes where %d are allowed: %w", len(data), c.cfg.MaxCommandBytes, ErrTooLarge)
+	}
+	return c.addProposal(&proposal{data: data})
+}
+
+func (c *Core) addProposal(p *proposal) (ProposalID, error) {
 	ps := &c.proposals
 	switch {
 	case c.hard.Cluster.IsZero():
 		return 0, fmt.Errorf("propose: %w", ErrNotFounded)
-	case len(data) > c.cfg.MaxCommandBytes:
-		return 0, fmt.Errorf("propose %d bytes where %d are allowed: %w", len(data), c.cfg.MaxCommandBytes, ErrTooLarge)
 	case len(ps.list) >= ps.max:
 		return 0, fmt.Errorf("propose: %d are waiting here: %w", len(ps.list), ErrBusy)
 	}
 	ps.made++
-	p := &proposal{id: ProposalID(ps.base + ps.made), data: data}
+	p.id = ProposalID(ps.base + ps.made)
 	ps.list = append(ps.list, p)
 	ps.byID[p.id] = p
 	return p.id, nil
@@ -131,8 +138,13 @@ func (ps *proposals) refused(term Term, b ForwardRefused) {
 }
 
 func (r RefusalReason) err() error {
-	if r == RefusedLogFull {
+	switch r {
+	case RefusedLogFull:
 		return ErrLogFull
+	case RefusedChangePending:
+		return ErrChangePending
+	case RefusedBadChange:
+		return ErrBadChange
 	}
 	return ErrBusy
 }
@@ -157,14 +169,25 @@ func (c *Core) takeOwnProposals() {
 			i++
 			continue
 		}
-		if reason := c.refuse(); reason != 0 {
-			ps.fail(p, fmt.Errorf("propose: %w", reason.err()))
+		if err := c.takeProposal(p); err != nil {
+			ps.fail(p, err)
 			continue
 		}
 		p.term = c.hard.Term
-		c.appendAsLeader(Entry{Kind: EntryCommand, ID: p.id, Data: p.data})
 		i++
 	}
+}
+
+// takeProposal appends a proposal of this device, which leads.
+func (c *Core) takeProposal(p *proposal) error {
+	if p.change != nil {
+		return c.startChange(*p.change, p.id)
+	}
+	if reason := c.refuse(); reason != 0 {
+		return fmt.Errorf("propose: %w", reason.err())
+	}
+	c.appendAsLeader(Entry{Kind: EntryCommand, ID: p.id, Data: p.data})
+	return nil
 }
 
 // forwardProposals sends proposals to the leader, as many to a message as an
@@ -197,6 +220,10 @@ func (c *Core) forwardProposals() {
 			p.seq, p.term = ps.lastSeq, c.hard.Term
 		}
 		p.age = 0
+		if p.change != nil {
+			c.send(c.leader, ForwardChange{Boot: ps.boot, Seq: p.seq, ID: p.id, Change: *p.change})
+			continue
+		}
 		if size += entryOverhead + len(p.data); size > c.cfg.MaxAppendBytes {
 			flush()
 		}
@@ -232,23 +259,30 @@ func (c *Core) ticksUntilRepeat() int {
 // three times in one term, it takes nothing from further senders.
 const maxSenders = 4 * MaxMembers
 
-// receiveForward appends what a member hands on, each proposal once.
-func (c *Core) receiveForward(m Message, b Forward) error {
-	if c.lead.peers[m.From] == nil {
-		return fmt.Errorf("proposals from %s, which is no member: %w", m.From, ErrUnexpected)
+// senderWindow returns what is remembered of a sender's numbers, nil for one
+// from before its restart, for which nobody waits any more.
+func (c *Core) senderWindow(from NodeID, boot uint64) (*seqWindow, error) {
+	if c.lead.peers[from] == nil {
+		return nil, fmt.Errorf("proposals from %s, which is no member: %w", from, ErrUnexpected)
 	}
-	w := c.lead.seen[m.From]
+	w := c.lead.seen[from]
 	switch {
 	case w == nil && len(c.lead.seen) >= maxSenders:
-		return fmt.Errorf("proposals from %s, after those of %d others in this term: %w", m.From, maxSenders, ErrUnexpected)
-	case w == nil || b.Boot > w.boot:
-		w = newSeqWindow(b.Boot, 2*c.cfg.MaxForwardWindow)
-		c.lead.seen[m.From] = w
-	case b.Boot < w.boot:
-		return nil // from before its restart: nobody waits for it
+		return nil, fmt.Errorf("proposals from %s, after those of %d others in this term: %w", from, maxSenders, ErrUnexpected)
+	case w == nil || boot > w.boot:
+		w = newSeqWindow(boot, 2*c.cfg.MaxForwardWindow)
+		c.lead.seen[from] = w
+	case boot < w.boot:
+		return nil, nil
 	}
-	if c.transferring() {
-		return nil // they are handed on again, to the successor
+	return w, nil
+}
+
+// receiveForward appends what a member hands on, each proposal once.
+func (c *Core) receiveForward(m Message, b Forward) error {
+	w, err := c.senderWindow(m.From, b.Boot)
+	if err != nil || w == nil || c.transferring() {
+		return err // during a transfer: they are handed on again, to the successor
 	}
 	for _, p := range b.Proposals {
 		switch {

@@ -18,6 +18,8 @@ type Status struct {
 	ConfigIndex Index
 	// CanChange says that a leader could start a membership change now.
 	CanChange bool
+	// Removed says that this device is known to be no member any more.
+	Removed bool
 	// Peers holds, on a leader, what it knows of each other member.
 	Peers map[NodeID]PeerStatus
 }
@@ -33,10 +35,10 @@ func (c *Core) Status() Status {
 	s := Status{
 		ID: c.cfg.ID, Cluster: c.hard.Cluster, Role: c.role, Term: c.hard.Term, Leader: c.leader,
 		Commit: c.commit, Applied: c.applied, Last: c.log.last(), Stable: c.log.stable,
-		LogBytes: c.log.bytes, Config: c.conf(), ConfigIndex: c.confs.index(),
+		LogBytes: c.log.bytes, Config: c.conf(), ConfigIndex: c.confs.index(), Removed: c.Removed(),
 	}
 	if c.role == Leader {
-		s.CanChange = c.confs.index() <= c.commit && c.ownTermCommitted()
+		s.CanChange = c.confs.index() <= c.commit && c.ownTermCommitted() && !c.transferring()
 		s.Peers = make(map[NodeID]PeerStatus, len(c.lead.peers))
 		for id, p := range c.lead.peers {
 			s.Peers[id] = PeerStatus{Match: p.match, Silent: p.silent}

@@ -28,6 +28,10 @@ func (c *Core) Step(m Message) error {
 	if err := c.admit(m); err != nil {
 		return err
 	}
+	if b, ok := m.Body.(Removed); ok {
+		c.receiveRemoved(b) // committed, so it is true in any term
+		return nil
+	}
 	switch {
 	case m.Term < c.hard.Term:
 		return c.stepOldTerm(m)
@@ -85,6 +89,7 @@ func (c *Core) stepOldTerm(m Message) error {
 		c.send(m.From, AppendResponse{Rejected: true, Prev: b.PrevIndex})
 	case PreVoteRequest:
 		c.send(m.From, PreVoteResponse{For: m.Term + 1})
+		c.TellRemoved(m.From)
 	case VoteRequest:
 		c.send(m.From, VoteResponse{})
 	case PreVoteResponse:

@@ -23,6 +23,19 @@ func (c *Core) Transfer(to NodeID) error {
 	return nil
 }
 
+// RequestTransfer asks the leader, whichever device it is, to hand over. The
+// question may get lost; Status shows what came of it.
+func (c *Core) RequestTransfer(to NodeID) error {
+	switch c.leader {
+	case "":
+		return fmt.Errorf("hand over leadership: %w", ErrNoLeader)
+	case c.cfg.ID:
+		return c.Transfer(to)
+	}
+	c.send(c.leader, TransferRequest{Successor: to})
+	return nil
+}
+
 // successor is the voter, of those that are heard, that holds most of the log;
 // of equals the first by ID.
 func (c *Core) successor() NodeID {

@@ -50,6 +50,19 @@ func (c *Client) RemoveMember(ctx context.Context, id string) error {
 	return c.changeMember(ctx, memberCall(http.MethodDelete, id, ""))
 }
 
+// Transfer hands leadership to a voter, or for "" to whom the leader chooses,
+// and returns the ID of the new leader once one is known.
+func (c *Client) Transfer(ctx context.Context, id string) (string, error) {
+	r := call{method: http.MethodPost, path: "/v1/transfer", changes: true}
+	if id != "" {
+		r = memberCall(http.MethodPost, id, "/lead")
+		r.changes = true
+	}
+	var changed api.MemberChanged
+	err := c.json(ctx, r, &changed)
+	return changed.ID, err
+}
+
 // Init founds a new cluster on this device and returns its key.
 func (c *Client) Init(ctx context.Context) (api.Setup, error) {
 	var setup api.Setup

@@ -101,7 +101,16 @@ func (a *agent) ChangeMember(ctx context.Context, change raft.Change) error {
 	return d.server.ChangeMember(ctx, change)
 }
 
-// Init implements app.Node: it makes a key unless there is one, founds the
+// Transfer implements app.Node.
+func (a *agent) Transfer(ctx context.Context, to raft.NodeID) (raft.NodeID, error) {
+	d := a.current()
+	if d == nil {
+		return "", errNoKey("hand over leadership")
+	}
+	return d.server.Transfer(ctx, to)
+}
+
+// Init implements app.Founder: it makes a key unless there is one, founds the
 // cluster, and waits until it works.
 func (a *agent) Init(ctx context.Context) (api.Setup, error) {
 	a.setup.Lock()
@@ -127,7 +136,7 @@ func (a *agent) Init(ctx context.Context) (api.Setup, error) {
 	return api.Setup{ClusterID: cluster.String(), Key: d.key.Text()}, nil
 }
 
-// Join implements app.Node: it takes the key, with which the device then looks
+// Join implements app.Founder: it takes the key, with which the device then looks
 // for its cluster.
 func (a *agent) Join(ctx context.Context, text string) (api.Setup, error) {
 	key, err := seal.ParseKey(text)

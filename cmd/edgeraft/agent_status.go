@@ -62,10 +62,10 @@ func fillNode(s *api.Status, st server.Status) {
 	n.Commit, n.Applied, n.Last, n.Stable = uint64(st.Commit), uint64(st.Applied), uint64(st.Last), uint64(st.Stable)
 	_, member := st.Config.Member(st.ID)
 	switch {
+	case st.Removed:
+		n.State = "removed"
 	case member:
 		n.State = "member"
-	case len(st.Config.Members) > 0:
-		n.State = "removed"
 	default:
 		n.State = "waiting_for_cluster"
 	}
@@ -127,15 +127,15 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 	add := func(code, next, format string, args ...any) {
 		ws = append(ws, api.Warning{Code: code, Message: fmt.Sprintf(format, args...), Next: next})
 	}
-	_, member := st.Config.Member(d.self)
 	switch {
 	case len(st.Config.Members) == 0 && st.JoinReason != "":
 		add("not_admitted", "", "The cluster has not admitted this device: %s.", st.JoinReason)
 	case len(st.Config.Members) == 0:
 		add("no_cluster", "edgeraft init   (first device only)",
 			"No member of the cluster %q with this key has been found yet (%s).", d.cfg.Cluster, d.searching())
-	case !member:
-		add("removed", "", "This device was removed from its cluster.")
+	case st.Removed:
+		add("removed", "edgeraft members add "+string(d.self)+"   (on a member)",
+			"This device was removed from its cluster; its state stays as it was then.")
 	case st.Leader == "":
 		add("no_leader", "", "No leader is known: of %d voters %d must be reachable, %d were heard lately.",
 			st.Config.Voters(), st.Config.Quorum(), d.votersHeard(st))

@@ -12,6 +12,7 @@ var commands = []command{
 	membersPromoteCommand,
 	membersDemoteCommand,
 	membersRemoveCommand,
+	membersTransferCommand,
 	proposeCommand,
 	getCommand,
 	putCommand,

@@ -69,6 +69,40 @@ var membersDemoteCommand = memberCommand("demote", "take a voter's vote; it stay
 var membersRemoveCommand = memberCommand("remove", "take a device out of the cluster", "is no member any more",
 	(*client.Client).RemoveMember)
 
+var membersTransferCommand = command{
+	name: "members transfer", args: "[MEMBER]", max: 1, scope: scopeAgent, json: true,
+	summary: "hand leadership to another voter",
+	details: "Without MEMBER the leader chooses. " + memberDetails,
+	example: "edgeraft members transfer\nedgeraft members transfer attic",
+	define: func(*flag.FlagSet) action {
+		return func(ctx context.Context, inv *invocation) error {
+			return inv.call(ctx, func(ctx context.Context, agent *client.Client) error {
+				members, err := agent.Members(ctx)
+				if err != nil {
+					return err
+				}
+				var to api.Member
+				if len(inv.args) > 0 {
+					if to, err = pickMember(members.Members, inv.args[0]); err != nil {
+						return err
+					}
+				}
+				id, err := agent.Transfer(ctx, to.ID)
+				if err != nil {
+					return err
+				}
+				leader := api.Member{ID: id}
+				for _, m := range members.Members {
+					if m.ID == id {
+						leader = m
+					}
+				}
+				return inv.memberChanged(leader, "leads now")
+			})
+		}
+	},
+}
+
 // memberCommand makes a command that changes one present member.
 func memberCommand(verb, summary, outcome string, change func(*client.Client, context.Context, string) error) command {
 	return command{

@@ -47,6 +47,8 @@ var fakeAnswers = map[string]string{
 	"POST /v1/members":                          changed,
 	"POST /v1/members/aaaabbbbccccdddz/promote": changed,
 	"POST /v1/members/eeeeffffgggghhhh/demote":  changed,
+	"POST /v1/members/eeeeffffgggghhhh/lead":    changed,
+	"POST /v1/transfer":                         changed,
 	"DELETE /v1/members/aaaabbbbccccdddz":       changed,
 	"GET /v1/status":                            strings.Replace(status, "%", "true", 1),
 	"POST /v1/init":                             `{"cluster_id":"c-id","key":"er1-secret"}`,

@@ -90,8 +90,9 @@ type Parts struct {
 // Limits on what waits in a Server. Beyond them callers get raft.ErrBusy, or
 // wait for their turn.
 const (
-	maxReaders  = 1024 // callers of Barrier
-	maxRequests = 256  // calls handed to the loop and not taken up yet
-	maxBatch    = 256  // inputs taken between two looks at the core's output
-	maxChanges  = 64   // changes the Monitor is behind
+	maxReaders       = 1024 // callers of Barrier
+	maxLeaderWaiters = 16   // callers of Transfer
+	maxRequests      = 256  // calls handed to the loop and not taken up yet
+	maxBatch         = 256  // inputs taken between two looks at the core's output
+	maxChanges       = 64   // changes the Monitor is behind
 )

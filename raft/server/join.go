@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -48,7 +47,7 @@ func (j *joiner) answered(a raft.JoinAnswer) { j.reason = a.Reason }
 func (s *Server) askToJoin() {
 	conf := s.core.Config()
 	_, member := conf.Member(s.cfg.Core.ID)
-	s.join.active = s.core.Leader() == "" && (member || len(conf.Members) == 0)
+	s.join.active = s.core.Leader() == "" && !s.core.Removed() && (member || len(conf.Members) == 0)
 	if !s.join.active || s.join.wait > 0 {
 		return
 	}
@@ -56,7 +55,8 @@ func (s *Server) askToJoin() {
 	s.join.pause = min(max(2*s.join.pause, firstJoinWait*beat), maxJoinWait*beat)
 	s.join.schedule(s.join.pause + s.cfg.Core.Random(beat))
 	s.parts.Comms.Send(raft.Message{
-		Cluster: s.core.State().Cluster, From: s.cfg.Core.ID, Body: raft.Join{Name: clip(s.cfg.Name, raft.MaxNameLen)},
+		Cluster: s.core.State().Cluster, From: s.cfg.Core.ID,
+		Body: raft.Join{Name: clip(s.cfg.Name, raft.MaxNameLen), Member: member},
 	})
 }
 
@@ -81,6 +81,9 @@ func (s *Server) receiveJoin(m raft.Message, b raft.Join) {
 	answer := raft.JoinAnswer{Leader: st.Leader}
 	_, known := st.Config.Member(m.From)
 	switch {
+	case !known && b.Member:
+		s.core.TellRemoved(m.From)
+		return
 	case known || st.Role != raft.Leader:
 	case s.cfg.ManualJoin:
 		answer.Reason = "this cluster admits devices by hand: edgeraft members add " + string(m.From)
@@ -143,43 +146,4 @@ func nextPromotion(st raft.Status, maxVoters, maxSilent int) (raft.Change, bool)
 		return raft.Change{}, false
 	}
 	return raft.Change{Kind: raft.Promote, ID: fit[0]}, true
-}
-
-// Found makes this blank device the first member of a new cluster.
-func (s *Server) Found(ctx context.Context, cluster raft.ClusterID) error {
-	var err error
-	if e := s.do(ctx, func() { err = s.core.Found(cluster, clip(s.cfg.Name, raft.MaxNameLen)) }); e != nil {
-		return fmt.Errorf("found a cluster: %w", e)
-	}
-	return err
-}
-
-// ChangeMember starts a membership change; only the leader can. It returns
-// when the change is in force, which is before it is committed.
-func (s *Server) ChangeMember(ctx context.Context, ch raft.Change) error {
-	var err error
-	if e := s.do(ctx, func() { err = s.core.ProposeChange(ch) }); e != nil {
-		return fmt.Errorf("change the membership: %w", e)
-	}
-	return err
-}
-
-// Status is a picture of the device.
-type Status struct {
-	raft.Status
-	Applied    raft.Index // by the App; hides raft.Status.Applied
-	Drops      Drops
-	JoinReason string // why it is not admitted yet, where the cluster said so
-}
-
-// Status returns a picture of the present state.
-func (s *Server) Status(ctx context.Context) (Status, error) {
-	var st Status
-	err := s.do(ctx, func() {
-		st = Status{Status: s.core.Status(), Applied: s.applied, Drops: s.drops, JoinReason: s.join.reason}
-	})
-	if err != nil {
-		return Status{}, fmt.Errorf("status: %w", err)
-	}
-	return st, nil
 }

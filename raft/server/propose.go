@@ -30,16 +30,22 @@ func (w *waiter) end(o outcome) { w.done <- o } // has room for the only one
 // command may yet take effect, and raft.ErrNoLeader if it surely will not. The
 // command must not be changed afterwards.
 func (s *Server) Propose(ctx context.Context, command []byte) (Applied, error) {
+	return s.submit(ctx, "propose", func() (raft.ProposalID, error) { return s.core.Propose(command) })
+}
+
+// submit has the core take something and waits until it is applied. Doing says
+// what it is, for errors.
+func (s *Server) submit(ctx context.Context, doing string, take func() (raft.ProposalID, error)) (Applied, error) {
 	w := &waiter{done: make(chan outcome, 1)}
 	var id raft.ProposalID
 	var err error
 	doErr := s.do(ctx, func() {
-		if id, err = s.core.Propose(command); err == nil {
+		if id, err = take(); err == nil {
 			s.waiters[id] = w
 		}
 	})
 	if doErr != nil {
-		return Applied{}, fmt.Errorf("propose: %w", orNoLeader(ctx, doErr))
+		return Applied{}, fmt.Errorf("%s: %w", doing, orNoLeader(ctx, doErr))
 	}
 	if err != nil {
 		return Applied{}, err
@@ -49,10 +55,10 @@ func (s *Server) Propose(ctx context.Context, command []byte) (Applied, error) {
 		return o.applied, o.err
 	case <-ctx.Done():
 	}
-	return s.cancel(id, w)
+	return s.cancel(id, w, doing)
 }
 
-func (s *Server) cancel(id raft.ProposalID, w *waiter) (Applied, error) {
+func (s *Server) cancel(id raft.ProposalID, w *waiter, doing string) (Applied, error) {
 	mayTakeEffect := true
 	_ = s.do(context.Background(), func() {
 		if s.waiters[id] == w {
@@ -66,9 +72,9 @@ func (s *Server) cancel(id raft.ProposalID, w *waiter) (Applied, error) {
 	default:
 	}
 	if mayTakeEffect {
-		return Applied{}, fmt.Errorf("propose: gave up waiting for the commit: %w", raft.ErrOutcomeUnknown)
+		return Applied{}, fmt.Errorf("%s: gave up waiting for the commit: %w", doing, raft.ErrOutcomeUnknown)
 	}
-	return Applied{}, fmt.Errorf("propose: gave up waiting for a leader: %w", raft.ErrNoLeader)
+	return Applied{}, fmt.Errorf("%s: gave up waiting for a leader: %w", doing, raft.ErrNoLeader)
 }
 
 func (s *Server) finish(id raft.ProposalID, o outcome) {

@@ -23,10 +23,12 @@ type Server struct {
 
 	waiters map[raft.ProposalID]*waiter
 	readers []*reader
-	applied raft.Index
-	join    joiner
-	drops   Drops
-	clock   clock
+	// leaderWaiters wait for a change of leader.
+	leaderWaiters []*leaderWaiter
+	applied       raft.Index
+	join          joiner
+	drops         Drops
+	clock         clock
 }
 
 // Drops counts messages that were received and not taken, since the start.
@@ -238,6 +240,7 @@ func (s *Server) settle() {
 			s.finish(f.ID, outcome{err: f.Err})
 		}
 	}
+	s.tellLeaderWaiters()
 	s.changes.look(s.core)
 }
 

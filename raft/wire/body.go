@@ -25,6 +25,9 @@ const (
 	kindJoin            kind = 11
 	kindJoinAnswer      kind = 12
 	kindTimeoutNow      kind = 13
+	kindForwardChange   kind = 14
+	kindTransferRequest kind = 15
+	kindRemoved         kind = 16
 )
 
 // The bodies as they are encoded. Most have the fields of their counterpart in
@@ -86,9 +89,27 @@ type (
 		Index raft.Index `cbor:"2,keyasint,omitempty"`
 	}
 	join struct {
-		Name string `cbor:"1,keyasint,omitempty"`
+		Name   string `cbor:"1,keyasint,omitempty"`
+		Member bool   `cbor:"2,keyasint,omitempty"`
 	}
-	timeoutNow struct{}
+	timeoutNow    struct{}
+	forwardChange struct {
+		Boot   uint64          `cbor:"1,keyasint,omitempty"`
+		Seq    uint64          `cbor:"2,keyasint,omitempty"`
+		ID     raft.ProposalID `cbor:"3,keyasint,omitempty"`
+		Change change          `cbor:"4,keyasint"`
+	}
+	change struct {
+		Kind raft.ChangeKind `cbor:"1,keyasint"`
+		ID   raft.NodeID     `cbor:"2,keyasint"`
+		Name string          `cbor:"3,keyasint,omitempty"`
+	}
+	transferRequest struct {
+		Successor raft.NodeID `cbor:"1,keyasint,omitempty"`
+	}
+	removed struct {
+		Index raft.Index `cbor:"1,keyasint,omitempty"`
+	}
 	joinAnswer struct {
 		Leader raft.NodeID `cbor:"1,keyasint,omitempty"`
 		Reason string      `cbor:"2,keyasint,omitempty"`
@@ -124,6 +145,12 @@ func fromBody(b raft.Body) (kind, any, error) {
 		return kindJoinAnswer, joinAnswer(b), nil
 	case raft.TimeoutNow:
 		return kindTimeoutNow, timeoutNow(b), nil
+	case raft.ForwardChange:
+		return kindForwardChange, forwardChange{b.Boot, b.Seq, b.ID, change(b.Change)}, nil
+	case raft.TransferRequest:
+		return kindTransferRequest, transferRequest(b), nil
+	case raft.Removed:
+		return kindRemoved, removed(b), nil
 	}
 	return 0, nil, fmt.Errorf("%w: a body of type %T", ErrMalformed, b)
 }
@@ -165,6 +192,15 @@ func toBody(k kind, b cbor.RawMessage) (raft.Body, error) {
 	case kindTimeoutNow:
 		w, err := decodeLenient[timeoutNow](b)
 		return raft.TimeoutNow(w), err
+	case kindForwardChange:
+		w, err := decodeLenient[forwardChange](b)
+		return raft.ForwardChange{Boot: w.Boot, Seq: w.Seq, ID: w.ID, Change: raft.Change(w.Change)}, err
+	case kindTransferRequest:
+		w, err := decodeLenient[transferRequest](b)
+		return raft.TransferRequest(w), err
+	case kindRemoved:
+		w, err := decodeLenient[removed](b)
+		return raft.Removed(w), err
 	case kindJoinAnswer:
 		w, err := decodeLenient[joinAnswer](b)
 		return raft.JoinAnswer(w), err

@@ -108,7 +108,7 @@ func TestDecodeMessageRefuses(t *testing.T) {
 		{"command with members", rawMessage(t, kindAppendRequest, entries([]any{7, 7, 2, 0, []byte{}, []any{[]any{alice, "", 2}}})), ErrMalformed},
 		{"configuration with data", rawMessage(t, kindAppendRequest, entries([]any{7, 7, 3, 0, []byte{1}, []any{}})), ErrMalformed},
 		{"member is no ID", rawMessage(t, kindAppendRequest, config([]any{"x", "", 2})), ErrMalformed},
-		{"unknown role", rawMessage(t, kindAppendRequest, config([]any{alice, "", 3})), ErrMalformed},
+		{"unknown role", rawMessage(t, kindAppendRequest, config([]any{alice, "", 4})), ErrMalformed},
 		{"role 258", rawMessage(t, kindAppendRequest, config([]any{alice, "", 258})), ErrMalformed},
 		{"members not sorted", rawMessage(t, kindAppendRequest, config([]any{bob, "", 2}, []any{alice, "", 2})), ErrMalformed},
 		{"member twice", rawMessage(t, kindAppendRequest, config([]any{bob, "", 2}, []any{bob, "", 2})), ErrMalformed},

@@ -24,11 +24,15 @@ func checkMessage(m raft.Message) error {
 	case raft.Forward:
 		return checkForward(b)
 	case raft.ForwardRefused:
-		if b.Reason != raft.RefusedBusy && b.Reason != raft.RefusedLogFull {
+		if b.Reason < raft.RefusedBusy || b.Reason > raft.RefusedBadChange {
 			return fmt.Errorf("%w: reason %d of a refusal is unknown", ErrMalformed, b.Reason)
 		}
 	case raft.Join:
 		return checkText("the name", b.Name, raft.MaxNameLen)
+	case raft.ForwardChange:
+		return checkChange(b.Change)
+	case raft.TransferRequest:
+		return checkIDOrNone("successor", b.Successor)
 	case raft.JoinAnswer:
 		if err := checkIDOrNone("leader", b.Leader); err != nil {
 			return err
@@ -75,6 +79,16 @@ func checkForward(b raft.Forward) error {
 	return nil
 }
 
+func checkChange(c raft.Change) error {
+	if !c.ID.Valid() {
+		return fmt.Errorf("%w: the member %q to change is not an ID", ErrMalformed, clip(c.ID))
+	}
+	if c.Kind < raft.AddLearner || c.Kind > raft.Remove {
+		return fmt.Errorf("%w: the unknown kind of change %d", ErrMalformed, c.Kind)
+	}
+	return checkText("the name of a member", c.Name, raft.MaxNameLen)
+}
+
 // checkEntry holds that an entry has what its kind asks for and nothing else.
 func checkEntry(e raft.Entry) error {
 	if e.Index == 0 {
@@ -116,7 +130,7 @@ func checkConfiguration(c raft.Configuration) error {
 		if i > 0 && m.ID <= c.Members[i-1].ID {
 			return fmt.Errorf("%w: member %s follows on %s", ErrMalformed, m.ID, c.Members[i-1].ID)
 		}
-		if m.Role != raft.Learner && m.Role != raft.Voter {
+		if m.Role < raft.Learner || m.Role > raft.HeldLearner {
 			return fmt.Errorf("%w: member %s has the unknown role %d", ErrMalformed, m.ID, m.Role)
 		}
 		if err := checkText("the name of a member", m.Name, raft.MaxNameLen); err != nil {

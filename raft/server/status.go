@@ -1,0 +1,28 @@
+package server
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// Status is a picture of the device.
+type Status struct {
+	raft.Status
+	Applied    raft.Index // by the App; hides raft.Status.Applied
+	Drops      Drops
+	JoinReason string // why it is not admitted yet, where the cluster said so
+}
+
+// Status returns a picture of the present state.
+func (s *Server) Status(ctx context.Context) (Status, error) {
+	var st Status
+	err := s.do(ctx, func() {
+		st = Status{Status: s.core.Status(), Applied: s.applied, Drops: s.drops, JoinReason: s.join.reason}
+	})
+	if err != nil {
+		return Status{}, fmt.Errorf("status: %w", err)
+	}
+	return st, nil
+}
