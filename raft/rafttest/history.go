@@ -7,6 +7,7 @@ import "github.com/edgeraft/edgeraft/raft"
 type history struct {
 	entries []raft.Entry
 	digests []uint64
+	config  raft.Index // of the newest configuration, 0 for none
 }
 
 func (h *history) last() raft.Index { return raft.Index(len(h.entries)) }
@@ -35,6 +36,10 @@ func (h *history) cut(i raft.Index) {
 	if i <= h.last() {
 		h.entries, h.digests = h.entries[:i-1], h.digests[:i-1]
 	}
+	h.config = min(h.config, h.last())
+	for h.config > 0 && h.entries[h.config-1].Kind != raft.EntryConfig {
+		h.config--
+	}
 }
 
 // replace drops everything from es[0] on and puts es there.
@@ -46,6 +51,9 @@ func (h *history) replace(es []raft.Entry) {
 	for _, e := range es {
 		before, _ := h.digest(h.last())
 		h.entries = append(h.entries, e)
+		if e.Kind == raft.EntryConfig {
+			h.config = e.Index
+		}
 		h.digests = append(h.digests, mix(before^digestOf(e)))
 	}
 }

@@ -102,6 +102,10 @@ func (k *checker) node(n *Node) {
 	if durable := n.Disk.entries.last(); s.Stable > durable {
 		k.c.violate("stable is durable", "%v: stable %d, durable %d", n, s.Stable, durable)
 	}
+	if s.ConfigIndex != n.log.config {
+		// In force from when it is appended until it is truncated (§4.1).
+		k.c.violate("configuration of the log", "%v uses that of entry %d, the newest is in entry %d", n, s.ConfigIndex, n.log.config)
+	}
 	if s.Role == raft.Leader {
 		k.leader(n, s)
 	}
