@@ -213,6 +213,15 @@ func (c *cluster) survive() {
 	c.check("after kill -9 of the leader")
 
 	leader = c.awaitLeader(c.agents)
+	successor := c.others(leader)[0]
+	c.others(leader)[1].must("members", "transfer", successor.name())
+	if now := c.awaitLeader(c.agents); now != successor {
+		c.t.Errorf("%s leads, not %s, to whom it was handed", now.name(), successor.name())
+	}
+	c.awaitProgress(c.agents)
+	c.check("after leadership was handed over")
+
+	leader = c.awaitLeader(c.agents)
 	c.net.Isolate(leader.i)
 	c.awaitLeader(c.others(leader))
 	c.awaitProgress(c.others(leader))
