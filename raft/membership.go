@@ -1,7 +1,6 @@
 package raft
 
 import (
-	"errors"
 	"fmt"
 	"unicode/utf8"
 )
@@ -34,7 +33,7 @@ func (c *Core) startChange(ch Change, id ProposalID) error {
 	if p := c.lead.peers[ch.ID]; ch.Kind == Promote && p != nil && p.match < c.confs.index() {
 		// It may belong to no cluster yet as far as it knows, and then would
 		// not even answer a candidate: its vote would count against the rest.
-		return fmt.Errorf("member %s does not hold the configuration yet: %w", ch.ID, ErrBadChange)
+		return fmt.Errorf("member %s does not hold the configuration yet: %w", ch.ID, ErrChangePending)
 	}
 	c.appendAsLeader(Entry{Kind: EntryConfig, ID: id, Config: next})
 	return nil
@@ -43,13 +42,19 @@ func (c *Core) startChange(ch Change, id ProposalID) error {
 // receiveForwardChange starts the change that a member wishes, once.
 func (c *Core) receiveForwardChange(m Message, b ForwardChange) error {
 	w, err := c.senderWindow(m.From, b.Boot)
-	if err != nil || w == nil || c.transferring() || !w.take(b.Seq) {
+	if err != nil || w == nil || c.transferring() {
 		return err
 	}
-	if err := c.startChange(b.Change, b.ID); err != nil {
-		reason := RefusedBadChange
-		if errors.Is(err, ErrChangePending) {
-			reason = RefusedChangePending
+	if w.take(b.Seq) {
+		if c.startChange(b.Change, b.ID) == nil {
+			return nil
+		}
+		w.refuse(b.Seq)
+	}
+	if w.wasRefused(b.Seq) { // now or before: the answer may have been lost
+		reason := RefusedChangePending
+		if _, err := c.conf().apply(b.Change); err != nil {
+			reason = RefusedBadChange
 		}
 		c.send(m.From, ForwardRefused{Boot: b.Boot, Seq: b.Seq, Reason: reason})
 	}

@@ -15,11 +15,11 @@ func TestPromotionNeedsTheConfiguration(t *testing.T) {
 	}
 	s.settle()
 	promote := Change{Kind: Promote, ID: idB}
-	if err := s.ProposeChange(promote); !errors.Is(err, ErrBadChange) {
+	if err := s.ProposeChange(promote); !errors.Is(err, ErrChangePending) {
 		t.Fatalf("promotion of a device that never answered: %v", err)
 	}
 	s.must(idB, 0, AppendResponse{Match: s.confs.index() - 1})
-	if err := s.ProposeChange(promote); !errors.Is(err, ErrBadChange) {
+	if err := s.ProposeChange(promote); !errors.Is(err, ErrChangePending) {
 		t.Fatalf("promotion of a device that does not hold the configuration: %v", err)
 	}
 	s.must(idB, 0, AppendResponse{Match: s.confs.index()})

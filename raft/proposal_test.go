@@ -90,3 +90,28 @@ func TestForwardingMembersAreBounded(t *testing.T) {
 		t.Fatalf("taken, and the memory for it is used up: %v", err)
 	}
 }
+
+// TestRefusedChangeIsRepeated: the same for a membership change, with the reason.
+func TestRefusedChangeIsRepeated(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	s.leadAndCommit()
+	wish := ForwardChange{Boot: 3, Seq: 1, ID: 77, Change: Change{Kind: Promote, ID: idC}}
+	for range 3 {
+		s.must(idB, 0, wish)
+		refused := bodies[ForwardRefused](s.takeSent())
+		if len(refused) != 1 || refused[0] != (ForwardRefused{Boot: 3, Seq: 1, Reason: RefusedBadChange}) {
+			t.Fatalf("%+v", refused)
+		}
+	}
+	if err := s.ProposeChange(Change{Kind: Demote, ID: idC}); err != nil {
+		t.Fatal(err)
+	}
+	s.settle()
+	s.ackAll()
+	last := s.log.last()
+	s.takeSent()
+	s.must(idB, 0, wish)
+	if got := bodies[ForwardRefused](s.takeSent()); len(got) != 1 || s.log.last() != last {
+		t.Fatalf("refused, and taken when it fits: %+v", got)
+	}
+}
