@@ -153,7 +153,7 @@ func (c *campaign) admit() {
 			switch {
 			case !ok && c.rng.Chance(300):
 				_ = c.Change(n.Index, raft.Change{Kind: raft.AddLearner, ID: o.ID, Name: o.String()})
-			case ok && m.Role == raft.Learner && s.Peers[o.ID].Match+5 >= s.Commit:
+			case ok && m.Role != raft.Voter && s.Peers[o.ID].Match+5 >= s.Commit:
 				_ = c.Change(n.Index, raft.Change{Kind: raft.Promote, ID: o.ID})
 			}
 		}
@@ -163,12 +163,9 @@ func (c *campaign) admit() {
 func (c *campaign) churn() {
 	kind := raft.Demote + raft.ChangeKind(c.rng.Intn(2)) // or Remove
 	who := c.Nodes[c.rng.Intn(len(c.Nodes))]
-	for _, n := range c.Nodes {
-		if n.Status().Role == raft.Leader {
-			c.res.Faults++
-			_ = c.Change(n.Index, raft.Change{Kind: kind, ID: who.ID})
-		}
-	}
+	c.res.Faults++
+	on := c.Nodes[c.rng.Intn(len(c.Nodes))]
+	c.ops = append(c.ops, c.RequestChange(on.Index, raft.Change{Kind: kind, ID: who.ID}))
 }
 
 // recover ends all faults. Clients stop.

@@ -42,13 +42,22 @@ type ReadOp struct {
 // Propose makes a proposal on node i. When the node is down, or refuses, the
 // outcome is Failed at once.
 func (c *Cluster) Propose(i int, data []byte) *Op {
+	return c.ask(i, "gets a proposal", func(core *raft.Core) (raft.ProposalID, error) { return core.Propose(data) })
+}
+
+// RequestChange wishes a membership change on node i.
+func (c *Cluster) RequestChange(i int, ch raft.Change) *Op {
+	return c.ask(i, "gets a wish for a membership change", func(core *raft.Core) (raft.ProposalID, error) { return core.RequestChange(ch) })
+}
+
+func (c *Cluster) ask(i int, what string, do func(*raft.Core) (raft.ProposalID, error)) *Op {
 	n := c.Nodes[i]
 	op := &Op{Node: n, boot: n.boot, Since: c.clock.now, Outcome: Failed, Err: errDown}
 	if n.paused > c.clock.now {
 		return op
 	}
-	c.input(n, "gets a proposal", func(core *raft.Core) {
-		id, err := core.Propose(data)
+	c.input(n, what, func(core *raft.Core) {
+		id, err := do(core)
 		if op.Err = err; err != nil {
 			return
 		}
@@ -173,15 +182,15 @@ func (c *Cluster) Change(i int, ch raft.Change) error {
 	return err
 }
 
-// Transfer asks node i to hand over leadership; to no node in particular with
-// to < 0.
+// Transfer asks node i to have leadership handed over; to no node in particular
+// with to < 0.
 func (c *Cluster) Transfer(i, to int) error {
 	successor := raft.NodeID("")
 	if to >= 0 {
 		successor = c.Nodes[to].ID
 	}
 	err := errDown
-	c.input(c.Nodes[i], "is asked to hand over", func(core *raft.Core) { err = core.Transfer(successor) })
+	c.input(c.Nodes[i], "is asked to hand over", func(core *raft.Core) { err = core.RequestTransfer(successor) })
 	return err
 }
 

@@ -110,7 +110,7 @@ func (k *checker) node(n *Node) {
 		k.leader(n, s)
 	}
 	k.commit(n, s)
-	n.commit = s.Commit
+	n.commit, n.config = s.Commit, s.Config
 }
 
 // leader checks Election Safety and Leader Completeness.
@@ -152,15 +152,11 @@ func (k *checker) commit(n *Node, s raft.Status) {
 	if to <= k.committed.last() {
 		return
 	}
-	holders, conf := 0, s.Config
-	for _, m := range conf.Members {
-		d, ok := k.c.node(m.ID).Disk.entries.digest(to)
-		if m.Role == raft.Voter && ok && d == have {
-			holders++
-		}
-	}
-	if holders < conf.Quorum() {
-		k.c.violate("a majority of disks", "%v (%v) commits entry %d, and only %d of %d voters hold it durably", n, s.Role, to, holders, conf.Voters())
+	// When a change was appended in the same event, the commit may have been
+	// decided just before it.
+	held := k.holders(s.Config, to, have)
+	if held < s.Config.Quorum() && (n.config == nil || k.holders(n.config, to, have) < n.config.Quorum()) {
+		k.c.violate("a majority of disks", "%v (%v) commits entry %d, and only %d of %d voters hold it durably", n, s.Role, to, held, s.Config.Voters())
 	}
 	if n.log.term(to) != s.Term {
 		// It may well be lost again (§3.6.2, fig. 3.7), by rare coincidence.
@@ -180,6 +176,17 @@ func (k *checker) commit(n *Node, s raft.Status) {
 		k.by = append(k.by, s.Term)
 	}
 	k.c.tracef("%v COMMITS up to entry %d", n, to)
+}
+
+// holders counts the voters whose disks hold a log equal up to i.
+func (k *checker) holders(conf *raft.Configuration, i raft.Index, digest uint64) int {
+	n := 0
+	for _, m := range conf.Members {
+		if d, ok := k.c.node(m.ID).Disk.entries.digest(i); ok && d == digest && m.Role == raft.Voter {
+			n++
+		}
+	}
+	return n
 }
 
 // ineffective checks a proposal that was said to have no effect.

@@ -35,8 +35,8 @@ type Node struct {
 	paused  Time // no input is processed before
 
 	reads   []*ReadOp
-	commit  raft.Index
-	drains  int
+	commit  raft.Index          // at the end of the event before
+	config  *raft.Configuration // likewise
 	refused int
 }
 
@@ -79,7 +79,7 @@ func (n *Node) Start() {
 		c.violate("restart", "%v: %v", n, err)
 		return
 	}
-	n.core, n.Applied, n.commit, n.quiet = core, nil, 0, 0
+	n.core, n.Applied, n.commit, n.config, n.quiet = core, nil, 0, nil, 0
 	n.log = history{}
 	n.log.replace(stored.Entries)
 	n.ticked, n.planned, n.paused = c.clock.now, 1, 0
