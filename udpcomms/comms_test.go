@@ -241,7 +241,7 @@ func TestFullQueuesDropAndCount(t *testing.T) {
 
 	a := listen(t, alice)
 	a.mu.Lock() // nothing is sent meanwhile
-	p := a.lookUp(bob, false, time.Now())
+	p := a.lookUp(bob, time.Now())
 	p.sending = true
 	a.mu.Unlock()
 	for i := range uint64(maxQueue + extra) {

@@ -133,13 +133,12 @@ func (p *peer) used() time.Time {
 func (p *peer) onlyHinted() bool { return p.heard.IsZero() && p.sent.IsZero() && !p.sending }
 
 // lookUp returns the entry of a device, made when there is none. It is nil when
-// the address book is full of better ones; byHint says that a hint is all the
-// reason for a new entry. The caller holds mu.
-func (c *Comms) lookUp(id raft.NodeID, byHint bool, now time.Time) *peer {
+// the address book is full of better ones. The caller holds mu.
+func (c *Comms) lookUp(id raft.NodeID, now time.Time) *peer {
 	if p := c.peers[id]; p != nil {
 		return p
 	}
-	if len(c.peers) >= maxPeers && !c.makeRoom(byHint, now) {
+	if len(c.peers) >= maxPeers && !c.makeRoom(now) {
 		return nil
 	}
 	p := &peer{id: id, hinted: now}
@@ -149,10 +148,12 @@ func (c *Comms) lookUp(id raft.NodeID, byHint bool, now time.Time) *peer {
 
 // makeRoom removes the entry that is worth least, if it is worth less than the
 // new one. The caller holds mu.
-func (c *Comms) makeRoom(byHint bool, now time.Time) bool {
+func (c *Comms) makeRoom(now time.Time) bool {
 	var victim *peer
 	for _, p := range c.peers {
-		dispensable := now.Sub(p.used()) > peerUnused || p.onlyHinted() && !byHint
+		// A hint gives way to a newer one too: were the first to come kept,
+		// made up devices would keep out true ones.
+		dispensable := now.Sub(p.used()) > peerUnused || p.onlyHinted()
 		if p.sending || !dispensable {
 			continue
 		}
@@ -178,7 +179,7 @@ func (c *Comms) Hint(id raft.NodeID, addrs []netip.AddrPort) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := c.lookUp(id, true, now)
+	p := c.lookUp(id, now)
 	if p == nil {
 		c.stats.drop(dropTooManyPeers)
 		return

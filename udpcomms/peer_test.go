@@ -103,24 +103,21 @@ func TestAddressBookGivesWayToTheBetter(t *testing.T) {
 	nth := func(i int) raft.NodeID { return raft.NodeIDFrom([10]byte{3, byte(i >> 8), byte(i)}) }
 	now := start
 	for i := range maxPeers {
-		p := c.lookUp(nth(i), i%2 == 0, now)
+		p := c.lookUp(nth(i), now)
 		if i%2 == 1 {
 			p.hear(netip.MustParseAddrPort("10.0.0.1:1"), now)
 		}
 		now = now.Add(time.Millisecond)
 	}
-	if c.lookUp(nth(1000), true, now) != nil {
-		t.Error("a hint pushed out something of the last minute")
-	}
-	if c.lookUp(nth(1000), false, now) == nil || c.peers[nth(0)] != nil || c.peers[nth(1)] == nil {
-		t.Error("not the oldest hint gave way to a device that is spoken with")
+	if c.lookUp(nth(1000), now) == nil || c.peers[nth(0)] != nil || c.peers[nth(1)] == nil {
+		t.Error("not the oldest hint gave way")
 	}
 	now = now.Add(peerUnused)
-	if c.lookUp(nth(1001), true, now) == nil || c.peers[nth(2)] != nil {
+	if c.lookUp(nth(1001), now) == nil || c.peers[nth(2)] != nil {
 		t.Error("not the oldest hint gave way to a newer one after a minute")
 	}
 	for i := 1002; i < 1002+maxPeers; i++ {
-		p := c.lookUp(nth(i), false, now)
+		p := c.lookUp(nth(i), now)
 		if p == nil {
 			if i < 1002+maxPeers-2 {
 				t.Fatalf("device %d found no room among unused ones", i-1002)
@@ -129,7 +126,7 @@ func TestAddressBookGivesWayToTheBetter(t *testing.T) {
 		}
 		p.hear(netip.MustParseAddrPort("10.0.0.1:1"), now)
 	}
-	if c.lookUp(nth(5000), false, now) != nil || len(c.peers) != maxPeers {
+	if c.lookUp(nth(5000), now) != nil || len(c.peers) != maxPeers {
 		t.Errorf("%d devices, all in contact, made room", len(c.peers))
 	}
 }

@@ -62,7 +62,7 @@ func (c *Comms) take(datagram []byte, src netip.AddrPort, now time.Time) {
 // heard records where an authenticated packet came from.
 func (c *Comms) heard(from raft.NodeID, src netip.AddrPort, now time.Time) {
 	c.mu.Lock()
-	p := c.lookUp(from, false, now)
+	p := c.lookUp(from, now)
 	moved := p != nil && p.hear(src, now)
 	c.mu.Unlock()
 	switch {

@@ -28,7 +28,7 @@ func (c *Comms) Send(m raft.Message) {
 	}
 	p := c.anyone
 	if m.To != "" {
-		if p = c.lookUp(m.To, false, now); p == nil {
+		if p = c.lookUp(m.To, now); p == nil {
 			c.stats.drop(dropTooManyPeers)
 			return
 		}

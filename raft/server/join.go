@@ -12,6 +12,8 @@ import (
 // device hears no leader.
 type joiner struct {
 	wait   int // ticks until the next time; 0: now
+	since  int // ticks since the last time
+	gap    int // least ticks from one to the next; grows with each that was hurried
 	pause  int // ticks to wait after that
 	active bool
 	reason string // what the cluster said last
@@ -25,7 +27,20 @@ const (
 
 func (j *joiner) schedule(ticks int) { j.wait = ticks }
 
+// hurry brings the next time forward, the first few times to at once, in the
+// end to no less than a heartbeat after the last: announcements are no proof of
+// anything, and whoever makes them up must not make this device flood the
+// addresses in them.
+func (j *joiner) hurry(beat int) {
+	if due := max(j.gap-j.since, 0); due < j.wait {
+		j.wait = due
+		j.gap = min(max(2*j.gap, 1), beat)
+	}
+	j.pause = 0
+}
+
 func (j *joiner) tick() {
+	j.since++
 	if j.wait > 0 {
 		j.wait--
 	}
@@ -48,12 +63,16 @@ func (s *Server) askToJoin() {
 	conf := s.core.Config()
 	_, member := conf.Member(s.cfg.Core.ID)
 	s.join.active = s.core.Leader() == "" && !s.core.Removed() && (member || len(conf.Members) == 0)
+	if !s.join.active {
+		s.join.gap = 0
+	}
 	if !s.join.active || s.join.wait > 0 {
 		return
 	}
 	beat := s.cfg.Core.HeartbeatTicks
 	s.join.pause = min(max(2*s.join.pause, firstJoinWait*beat), maxJoinWait*beat)
 	s.join.schedule(s.join.pause + s.cfg.Core.Random(beat))
+	s.join.since = 0
 	s.parts.Comms.Send(raft.Message{
 		Cluster: s.core.State().Cluster, From: s.cfg.Core.ID,
 		Body: raft.Join{Name: clip(s.cfg.Name, raft.MaxNameLen), Member: member},
@@ -63,7 +82,7 @@ func (s *Server) askToJoin() {
 // Discovered hints that a device was just found, which a device without a
 // cluster should ask at once.
 func (s *Server) Discovered(ctx context.Context) error {
-	return s.do(ctx, func() { s.join.pause = 0; s.join.schedule(0) })
+	return s.do(ctx, func() { s.join.hurry(s.cfg.Core.HeartbeatTicks) })
 }
 
 // receiveJoin admits a device that proved to hold the cluster's key, as a

@@ -293,6 +293,29 @@ func TestJoinNames(t *testing.T) {
 	}
 }
 
+// Whoever makes up announcements must not make a device flood their addresses.
+func TestDiscoveriesHurryAJoinWithinBounds(t *testing.T) {
+	const beat = 10
+	j := joiner{}
+	sent, at := 0, []int{}
+	for tick := range 100 { // an announcement every tick
+		j.hurry(beat)
+		if j.wait == 0 {
+			sent++
+			at = append(at, tick)
+			j.since, j.wait = 0, 80
+		}
+		j.tick()
+	}
+	if at[0] != 0 || at[1] > 2 || sent > 100/beat+4 {
+		t.Errorf("%d Joins in 10 heartbeats, at ticks %v", sent, at)
+	}
+	j = joiner{wait: 2, since: 3, gap: beat}
+	if j.hurry(beat); j.wait != 2 {
+		t.Errorf("a Join that is due in 2 ticks was put off to %d", j.wait)
+	}
+}
+
 func TestNextPromotion(t *testing.T) {
 	members := func(roles ...raft.MemberRole) *raft.Configuration {
 		c := &raft.Configuration{}
