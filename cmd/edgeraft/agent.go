@@ -70,7 +70,7 @@ func (a *agent) setDevice(d *device) {
 
 // errNoKey is what needs a cluster gets while there is not even a key.
 func errNoKey(doing string) error {
-	return fmt.Errorf("%s: there is no cluster key (edgeraft init or edgeraft join): %w", doing, raft.ErrNotFounded)
+	return fmt.Errorf("%s: without a cluster key %w", doing, raft.ErrNotFounded)
 }
 
 // Propose implements app.Node.

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -72,7 +73,13 @@ func isCommandGroup(word string) bool {
 	return false
 }
 
+// comingCommands are described in the product's plan and not there yet.
+var comingCommands = []string{"events", "backup", "restore", "recover", "completion"}
+
 func unknownCommand(name string) error {
+	if slices.Contains(comingCommands, name) {
+		return usageError{fmt.Sprintf("this version has no command %q yet", name)}
+	}
 	var names []string
 	for _, c := range commands {
 		names = append(names, c.name)
