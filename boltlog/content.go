@@ -12,8 +12,10 @@ import (
 )
 
 // The layout, version 1: bucket "state" holds "format", "device" and "hard";
-// bucket "entries" holds an entry under its index, big-endian. All values but
-// the format carry a checksum of package wire. The format is a byte and its
+// bucket "entries" holds an entry under its index, big-endian; bucket
+// "snapshot", once there is one, "head", and pieces of the data under their
+// number, big-endian. All values but the format and the pieces carry a checksum
+// of package wire; the head has one of the whole data. The format is a byte and its
 // complement, in this and every later layout.
 const (
 	format        = 1
@@ -26,6 +28,9 @@ var (
 	keyFormat     = []byte("format")
 	keyDevice     = []byte("device")
 	keyHard       = []byte("hard")
+
+	bucketSnapshot = []byte("snapshot")
+	keyHead        = []byte("head")
 )
 
 // device is the stored identity.
@@ -89,17 +94,38 @@ func (c *content) read(tx *bolt.Tx) error {
 	if c.stored.State, err = wire.DecodeHardState(state.Get(keyHard)); err != nil {
 		return unreadable("the hard state", err)
 	}
+	if err := c.readSnapshot(tx.Bucket(bucketSnapshot)); err != nil {
+		return err
+	}
 	if err := c.readEntries(entries); err != nil {
 		return err
 	}
-	if last := raft.Index(len(c.stored.Entries)); c.stored.State.Commit > last {
+	if last := c.last(); c.stored.State.Commit > last {
 		return fmt.Errorf("%w: entries up to %d are committed, and only %d are there", ErrDamaged, c.stored.State.Commit, last)
 	}
 	return nil
 }
 
+// last is the last entry, or where the snapshot ends.
+func (c *content) last() raft.Index {
+	last := raft.Index(0)
+	if c.stored.Snapshot != nil {
+		last = c.stored.Snapshot.Index
+	}
+	if n := len(c.stored.Entries); n > 0 {
+		last = max(last, c.stored.Entries[n-1].Index)
+	}
+	return last
+}
+
 func (c *content) readEntries(b *bolt.Bucket) error {
 	var last raft.Entry
+	if key, _ := b.Cursor().First(); c.stored.Snapshot != nil && len(key) == 8 {
+		// The snapshot stands for what is before the first.
+		if first := raft.Index(binary.BigEndian.Uint64(key)); first > 0 && first <= c.stored.Snapshot.Index+1 {
+			last.Index = first - 1
+		}
+	}
 	return b.ForEach(func(key, value []byte) error {
 		if len(key) != 8 || raft.Index(binary.BigEndian.Uint64(key)) != last.Index+1 {
 			return fmt.Errorf("%w: entry %d is followed by key %x", ErrDamaged, last.Index, key)

@@ -44,7 +44,8 @@ func (l *Log) Stats() Stats {
 
 // Save makes s durable in one transaction: the hard state, and the entries,
 // which replace every stored one from s.Entries[0].Index on. When it returns
-// nil all of it is on stable storage. Every error wraps ErrFailed, is final,
+// nil all of it is on stable storage. A snapshot goes in the same transaction,
+// and so do the entries it makes needless. Every error wraps ErrFailed, is final,
 // and is returned by every later Save too: a caller may promise nothing more.
 // That holds for ErrGap and for what cannot be encoded too, where nothing was
 // written: a later save must not seem to cover the one refused. After Close it
@@ -66,7 +67,14 @@ func (l *Log) Save(s raft.Save) error {
 }
 
 func (l *Log) save(s raft.Save) error {
-	if err := l.checkEntries(s.Entries); err != nil {
+	before := l.last
+	if s.Reset {
+		if s.Snapshot == nil || s.First != s.Snapshot.Index+1 {
+			return fmt.Errorf("%w: the log is dropped without a snapshot in its place", ErrGap)
+		}
+		before = s.Snapshot.Index
+	}
+	if err := checkEntries(before, s.Entries); err != nil {
 		return err
 	}
 	hard, err := wire.AppendHardState(nil, s.State)
@@ -88,13 +96,14 @@ func (l *Log) save(s raft.Save) error {
 			if err := tx.Bucket(bucketState).Put(keyHard, hard); err != nil {
 				return err
 			}
-			return l.replace(tx, s.Entries, values)
+			return l.change(tx, s, values)
 		})
 	})
 	if err != nil {
 		l.panicked = errors.Is(err, errPanicked)
 		return err
 	}
+	l.last = before
 	if n := len(s.Entries); n > 0 {
 		l.last = s.Entries[n-1].Index
 	}
@@ -104,17 +113,37 @@ func (l *Log) save(s raft.Save) error {
 }
 
 // checkEntries holds that the entries are contiguous and start within what is
-// stored or directly behind it.
-func (l *Log) checkEntries(entries []raft.Entry) error {
+// stored, up to last, or directly behind it.
+func checkEntries(last raft.Index, entries []raft.Entry) error {
 	for i, e := range entries {
-		if i == 0 && (e.Index == 0 || e.Index-1 > l.last) {
-			return fmt.Errorf("%w: entry %d after entry %d", ErrGap, e.Index, l.last)
+		if i == 0 && (e.Index == 0 || e.Index-1 > last) {
+			return fmt.Errorf("%w: entry %d after entry %d", ErrGap, e.Index, last)
 		}
 		if i > 0 && e.Index != entries[i-1].Index+1 {
 			return fmt.Errorf("%w: entry %d after entry %d", ErrGap, e.Index, entries[i-1].Index)
 		}
 	}
 	return nil
+}
+
+// change makes the log and the snapshot what s says.
+func (l *Log) change(tx *bolt.Tx, s raft.Save, values [][]byte) error {
+	if s.Reset {
+		if err := emptyEntries(tx); err != nil {
+			return err
+		}
+	}
+	if err := l.replace(tx, s.Entries, values); err != nil {
+		return err
+	}
+	if s.Snapshot == nil {
+		return nil
+	}
+	// Entries only ever become needless by a snapshot.
+	if err := putSnapshot(tx, s.Snapshot); err != nil {
+		return err
+	}
+	return dropBefore(tx, s.First)
 }
 
 // replace writes the entries and deletes every stored one behind them.

@@ -210,7 +210,7 @@ func (l *Log) begin(dir string, opt Options, known identityFile) (Opened, error)
 			return Opened{}, err
 		}
 	}
-	l.last = raft.Index(len(c.stored.Entries))
+	l.last = c.last()
 	return Opened{
 		Identity: Identity{ID: c.device.ID, Boot: c.device.Boot, Cluster: c.device.Cluster},
 		Stored:   c.stored,

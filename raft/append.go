@@ -2,7 +2,6 @@ package raft
 
 import (
 	"fmt"
-	"math"
 )
 
 // receiveAppend handles AppendEntries of the present term (§3.5). It is correct
@@ -46,7 +45,7 @@ func (c *Core) checkAppend(m Message, b AppendRequest) error {
 		return unexpected("a second leader in one term")
 	}
 	for _, e := range b.Entries {
-		if e.Index <= c.commit && c.log.term(e.Index) != e.Term {
+		if e.Index > c.log.base && e.Index <= c.commit && c.log.term(e.Index) != e.Term {
 			return unexpected("it contradicts a committed entry")
 		}
 	}
@@ -55,7 +54,7 @@ func (c *Core) checkAppend(m Message, b AppendRequest) error {
 
 // wellFormed reports whether some leader of term could have sent b.
 func (b AppendRequest) wellFormed(term Term) bool {
-	if (b.PrevIndex == 0) != (b.PrevTerm == 0) || b.PrevTerm > term || b.PrevIndex > math.MaxInt64 {
+	if (b.PrevIndex == 0) != (b.PrevTerm == 0) || b.PrevTerm > term || b.PrevIndex > maxIndex {
 		return false
 	}
 	prev := Entry{Index: b.PrevIndex, Term: b.PrevTerm}

@@ -26,7 +26,7 @@ func (c *Core) advanceCommit() {
 	if i <= c.commit || c.log.term(i) != c.hard.Term {
 		return
 	}
-	for _, e := range c.log.entries[c.commit:i] {
+	for _, e := range c.log.from(c.commit)[:i-c.commit] {
 		c.lead.pending -= e.Size()
 	}
 	c.lead.sinceCommit = 0
@@ -41,10 +41,7 @@ func (c *Core) advanceCommit() {
 
 // commitTo raises the commit index; it never falls.
 func (c *Core) commitTo(i Index) {
-	if i > c.commit {
-		c.commit = i
-		c.confs.commit(i)
-	}
+	c.commit = max(c.commit, i)
 }
 
 // ownTermCommitted reports whether a leader has committed an entry of its own

@@ -162,6 +162,16 @@ func (h *confHistory) truncate(i Index) {
 	}
 }
 
+// at is the newest configuration up to i.
+func (h confHistory) at(i Index) confAt {
+	for k := len(h) - 1; k >= 0; k-- {
+		if h[k].index <= i {
+			return h[k]
+		}
+	}
+	return confAt{conf: noMembers}
+}
+
 // commit forgets what lies before the newest configuration up to i.
 func (h *confHistory) commit(i Index) {
 	for len(*h) > 1 && (*h)[1].index <= i {

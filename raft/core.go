@@ -36,6 +36,9 @@ type Config struct {
 	MaxApplyBytes    int // entries in one Ready
 	MaxPendingReads  int // reads a leader confirms for others at a time
 	MaxForwardWindow int // proposals a device may have on their way to the leader
+	MaxSnapshotBytes int // of the App's state
+	MaxSnapshotRate  int // bytes of snapshots a leader sends in a tick
+	MaxTrailBytes    int // entries kept below a snapshot, for members that lag a little
 }
 
 // The defaults for the limits in Config.
@@ -50,6 +53,9 @@ const (
 	DefaultMaxApplyBytes    = 256 << 10
 	DefaultMaxPendingReads  = 256
 	DefaultMaxForwardWindow = 4096
+	DefaultMaxSnapshotBytes = 64 << 20
+	DefaultMaxSnapshotRate  = 64 << 10
+	DefaultMaxTrailBytes    = 1 << 20
 )
 
 func orDefault(v *int, d int) {
@@ -78,6 +84,9 @@ func (cfg *Config) complete() error {
 	orDefault(&cfg.MaxApplyBytes, DefaultMaxApplyBytes)
 	orDefault(&cfg.MaxPendingReads, DefaultMaxPendingReads)
 	orDefault(&cfg.MaxForwardWindow, DefaultMaxForwardWindow)
+	orDefault(&cfg.MaxSnapshotBytes, DefaultMaxSnapshotBytes)
+	orDefault(&cfg.MaxSnapshotRate, DefaultMaxSnapshotRate)
+	orDefault(&cfg.MaxTrailBytes, DefaultMaxTrailBytes)
 	return nil
 }
 
@@ -107,6 +116,10 @@ type Core struct {
 	handedOver bool
 	lead       leaderState // a leader's only
 
+	snap     *Snapshot // the newest, nil for none
+	incoming *incoming // a snapshot that is arriving, nil for none
+	restore  *Snapshot // for the App, at the next Ready
+
 	store     storage
 	proposals proposals
 	reads     localReads
@@ -120,15 +133,19 @@ func New(cfg Config, from Stored) (*Core, error) {
 		return nil, err
 	}
 	c := &Core{cfg: cfg, hard: from.State}
-	var prev Entry
-	for _, e := range from.Entries {
+	entries, err := c.startFrom(from)
+	if err != nil {
+		return nil, err
+	}
+	prev := Entry{Index: c.log.base, Term: c.log.baseTerm}
+	for _, e := range entries {
 		if !e.follows(prev) || e.Term > from.State.Term {
 			return nil, fmt.Errorf("raft: stored entry %d (term %d) does not follow entry %d (term %d) in term %d",
 				e.Index, e.Term, prev.Index, prev.Term, from.State.Term)
 		}
 		prev = e
 		c.log.append(e)
-		if e.Kind == EntryConfig {
+		if e.Kind == EntryConfig && e.Index > c.confs.index() {
 			c.confs.push(e.Index, e.Config)
 		}
 	}
@@ -136,8 +153,7 @@ func New(cfg Config, from Stored) (*Core, error) {
 	c.log.markStable(c.log.last())
 	// The stored commit index is a lower bound, and was written after the
 	// entries it covers; beyond the end it cannot be true.
-	c.commit = min(from.State.Commit, c.log.last())
-	c.confs.commit(c.commit)
+	c.commit = max(min(from.State.Commit, c.log.last()), c.applied)
 	c.store.savedTerm, c.store.savedVote = from.State.Term, from.State.Vote
 	c.proposals.init(cfg)
 	c.become(Follower, c.hard.Term, "")
@@ -171,6 +187,7 @@ func (c *Core) Found(cluster ClusterID, name string) error {
 // matter: what must wait for the Save is withheld until Core.Saved.
 type Ready struct {
 	Save      *Save      // make durable, then call Saved; nil when there is nothing
+	Restore   *Snapshot  // put the App into this state, before Committed; nil for nothing
 	Messages  []Message  // send now
 	Committed []Entry    // apply, in this order
 	Reads     []ReadDone // reads that may be served
@@ -192,7 +209,7 @@ type Failed struct {
 
 // Empty reports whether there is nothing to do.
 func (r *Ready) Empty() bool {
-	return r.Save == nil && len(r.Messages) == 0 && len(r.Committed) == 0 && len(r.Reads) == 0 && len(r.Failed) == 0
+	return r.Save == nil && r.Restore == nil && len(r.Messages) == 0 && len(r.Committed) == 0 && len(r.Reads) == 0 && len(r.Failed) == 0
 }
 
 // Ready returns what is to be done since the last call. Call it after any
@@ -203,7 +220,8 @@ func (c *Core) Ready() Ready {
 		c.confirmReads()
 		c.replicateAll()
 	}
-	rd := Ready{Save: c.takeSave(), Committed: c.takeCommitted()}
+	rd := Ready{Save: c.takeSave(), Restore: c.restore, Committed: c.takeCommitted()}
+	c.restore = nil
 	rd.Messages, c.out = c.out, nil
 	rd.Reads, c.reads.done = c.reads.done, nil
 	rd.Failed, c.proposals.failed = c.proposals.failed, nil
@@ -218,6 +236,7 @@ func (c *Core) takeCommitted() []Entry {
 		c.applied = e.Index
 		c.proposals.committed(e)
 	}
+	c.confs.commit(c.applied)
 	return es
 }
 
@@ -236,6 +255,9 @@ func (c *Core) TicksUntilWork() int {
 	n := c.timeout - c.elapsed
 	if c.role == Leader {
 		n = c.cfg.HeartbeatTicks - max(c.lead.sinceHeartbeat, c.lead.sinceCheck)
+		if c.lead.snapshotBytes <= 0 {
+			n = 1 // a snapshot is being sent, as fast as may be
+		}
 		if c.transferring() {
 			n = min(n, c.cfg.ElectionTicks-c.lead.sinceTransfer)
 		}

@@ -19,7 +19,7 @@ func (follower) step(c *Core, m Message) error {
 	case TimeoutNow:
 		c.receiveTimeoutNow(m)
 		return nil
-	case Forward, ForwardChange, TransferRequest, ReadRequest, PreVoteResponse, VoteResponse, AppendResponse:
+	case Forward, ForwardChange, TransferRequest, ReadRequest, PreVoteResponse, VoteResponse, AppendResponse, SnapshotResponse:
 		return nil // late, or meant for a leader that this device no longer is
 	}
 	return fmt.Errorf("message %T from %s: %w", m.Body, m.From, ErrUnexpected)

@@ -14,6 +14,7 @@ type leaderState struct {
 	seen           map[NodeID]*seqWindow // of this term's senders, also of removed ones
 	round          uint64                // read rounds announced so far
 	reads          []leaderRead
+	snapshotBytes  int    // of snapshots that may still be sent in this tick
 	successor      NodeID // to whom leadership is being handed over, "" otherwise
 	sinceTransfer  int    // ticks since that began
 }
@@ -22,8 +23,8 @@ type leaderState struct {
 type leader struct{}
 
 func (leader) enter(c *Core) {
-	c.lead = leaderState{peers: map[NodeID]*progress{}, seen: map[NodeID]*seqWindow{}, announce: true}
-	for _, e := range c.log.entries[c.commit:] {
+	c.lead = leaderState{peers: map[NodeID]*progress{}, seen: map[NodeID]*seqWindow{}, announce: true, snapshotBytes: c.cfg.MaxSnapshotRate}
+	for _, e := range c.log.from(c.commit) {
 		c.lead.pending += e.Size()
 	}
 	c.syncPeers()
@@ -40,6 +41,7 @@ func (leader) tick(c *Core) {
 	if c.log.last() > c.commit || c.diskBehind() {
 		l.sinceCommit++
 	}
+	l.snapshotBytes = c.cfg.MaxSnapshotRate
 	c.tickTransfer()
 	l.sinceHeartbeat++
 	l.sinceCheck++
@@ -77,6 +79,8 @@ func (leader) step(c *Core, m Message) error {
 	switch b := m.Body.(type) {
 	case AppendResponse:
 		return c.receiveAppendResponse(m, b)
+	case SnapshotResponse:
+		return c.receiveSnapshotResponse(m, b)
 	case Forward:
 		return c.receiveForward(m, b)
 	case ForwardChange:

@@ -1,13 +1,15 @@
 package raft
 
-// memLog is the log in memory: every entry since index 1. It also knows how far
+// memLog is the log in memory: every entry after base. It also knows how far
 // the log has been handed to storage and how far storage has reported it
 // durable. It is bounded by Config.MaxLogBytes, which the leader enforces.
 type memLog struct {
-	entries []Entry // entries[i].Index == Index(i+1)
-	bytes   int     // sum of Entry.Size
-	handed  Index   // last entry that is in a Save already
-	stable  Index   // last entry known to be on stable storage
+	base     Index   // the entries up to here are in a snapshot only
+	baseTerm Term    // of entry base
+	entries  []Entry // entries[i].Index == base+1+i
+	bytes    int     // sum of Entry.Size
+	handed   Index   // last entry that is in a Save already
+	stable   Index   // last entry known to be on stable storage
 	// unsaved is the size of the entries in (stable, last], in bytes.
 	unsaved int
 }
@@ -18,27 +20,34 @@ func (e Entry) follows(prev Entry) bool {
 	return e.Index == prev.Index+1 && e.Term > 0 && e.Term >= prev.Term && (e.Kind != EntryConfig || e.Config != nil)
 }
 
-func (l *memLog) last() Index { return Index(len(l.entries)) }
+func (l *memLog) last() Index { return l.base + Index(len(l.entries)) }
+
+// from returns the entries after i, which is not below base.
+func (l *memLog) from(i Index) []Entry { return l.entries[i-l.base:] }
 
 func (l *memLog) lastTerm() Term { return l.term(l.last()) }
 
-// term returns the term of entry i, or 0 when i is 0 or beyond the end.
+// term returns the term of entry i, or 0 when i is 0, below base or beyond the
+// end.
 func (l *memLog) term(i Index) Term {
-	if i == 0 || i > l.last() {
+	switch {
+	case i == l.base:
+		return l.baseTerm
+	case i < l.base || i > l.last():
 		return 0
 	}
-	return l.entries[i-1].Term
+	return l.entries[i-l.base-1].Term
 }
 
 // matches reports whether the log holds an entry of this term at i. Index 0
 // always matches: every log agrees before its first entry.
 func (l *memLog) matches(i Index, t Term) bool {
-	return i == 0 && t == 0 || i > 0 && i <= l.last() && l.term(i) == t
+	return i == 0 && t == 0 || i > 0 && i >= l.base && i <= l.last() && l.term(i) == t
 }
 
 // slice returns the entries from lo on whose sizes add up to at most maxBytes,
-// but at least one if there is any, and none above hi. The result is shared
-// and must not be changed.
+// but at least one if there is any, and none above hi. lo is above base. The
+// result is shared and must not be changed.
 func (l *memLog) slice(lo, hi Index, maxBytes int) []Entry {
 	if hi > l.last() {
 		hi = l.last()
@@ -47,14 +56,15 @@ func (l *memLog) slice(lo, hi Index, maxBytes int) []Entry {
 		return nil
 	}
 	n, size := 0, 0
-	for _, e := range l.entries[lo-1 : hi] {
+	es := l.from(lo - 1)
+	for _, e := range es[:hi-lo+1] {
 		size += e.Size()
 		if n > 0 && size > maxBytes {
 			break
 		}
 		n++
 	}
-	return l.entries[lo-1 : lo-1+Index(n) : lo-1+Index(n)]
+	return es[:n:n]
 }
 
 func (l *memLog) append(es ...Entry) {
@@ -65,16 +75,36 @@ func (l *memLog) append(es ...Entry) {
 	l.entries = append(l.entries, es...)
 }
 
-// truncate drops the entries from i on.
+// compact forgets the entries up to i, which is durable, but for its term.
+func (l *memLog) compact(i Index) {
+	if i <= l.base {
+		return
+	}
+	for _, e := range l.entries[:i-l.base] {
+		l.bytes -= e.Size()
+	}
+	term := l.term(i)
+	// A copy, so that the old array is freed.
+	l.entries = append([]Entry(nil), l.from(i)...)
+	l.base, l.baseTerm = i, term
+}
+
+// reset makes the log end at, and begin after, an entry that is not in it.
+func (l *memLog) reset(i Index, term Term, durable Index) {
+	*l = memLog{base: i, baseTerm: term, handed: i, stable: durable}
+}
+
+// truncate drops the entries from i on, which is above base.
 func (l *memLog) truncate(i Index) {
-	for _, e := range l.entries[i-1:] {
+	for _, e := range l.from(i - 1) {
 		l.bytes -= e.Size()
 		if e.Index > l.stable {
 			l.unsaved -= e.Size()
 		}
 	}
 	// Cut the capacity: saves and messages in flight share the old array.
-	l.entries = l.entries[: i-1 : i-1]
+	n := i - 1 - l.base
+	l.entries = l.entries[:n:n]
 	l.handed = min(l.handed, i-1)
 	l.stable = min(l.stable, i-1)
 }
@@ -84,8 +114,10 @@ func (l *memLog) markStable(i Index) {
 	if i <= l.stable {
 		return
 	}
-	for _, e := range l.entries[l.stable:i] {
-		l.unsaved -= e.Size()
+	if lo := max(l.stable, l.base); i > lo {
+		for _, e := range l.from(lo)[:i-lo] {
+			l.unsaved -= e.Size()
+		}
 	}
 	l.stable = i
 }

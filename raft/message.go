@@ -80,6 +80,27 @@ type Proposal struct {
 	Data []byte
 }
 
+// SnapshotRequest is InstallSnapshot (§5.1): a piece of a snapshot, for a member
+// that needs entries which are in the log no more.
+type SnapshotRequest struct {
+	Index       Index
+	Term        Term
+	Config      *Configuration
+	ConfigIndex Index
+	Size        uint64 // of the whole data
+	Sum         uint32 // its CRC-32C
+	Offset      uint64
+	Data        []byte
+}
+
+// SnapshotResponse answers a SnapshotRequest that did not complete the
+// snapshot at Index: Offset is what the sender wants next. A complete one is
+// answered by an AppendResponse, once it is durable.
+type SnapshotResponse struct {
+	Index  Index
+	Offset uint64
+}
+
 // Forward hands proposals to the leader of Message.Term. It may be repeated:
 // the leader takes each (Boot, First+i) of a sender once in its term.
 type Forward struct {
@@ -162,19 +183,21 @@ type JoinAnswer struct {
 	Reason string // why it is not admitted yet, for people; at most MaxReasonLen bytes
 }
 
-func (PreVoteRequest) body()  {}
-func (PreVoteResponse) body() {}
-func (VoteRequest) body()     {}
-func (VoteResponse) body()    {}
-func (TimeoutNow) body()      {}
-func (ForwardChange) body()   {}
-func (TransferRequest) body() {}
-func (Removed) body()         {}
-func (AppendRequest) body()   {}
-func (AppendResponse) body()  {}
-func (Forward) body()         {}
-func (ForwardRefused) body()  {}
-func (ReadRequest) body()     {}
-func (ReadResponse) body()    {}
-func (Join) body()            {}
-func (JoinAnswer) body()      {}
+func (PreVoteRequest) body()   {}
+func (PreVoteResponse) body()  {}
+func (VoteRequest) body()      {}
+func (VoteResponse) body()     {}
+func (TimeoutNow) body()       {}
+func (ForwardChange) body()    {}
+func (TransferRequest) body()  {}
+func (Removed) body()          {}
+func (AppendRequest) body()    {}
+func (AppendResponse) body()   {}
+func (SnapshotRequest) body()  {}
+func (SnapshotResponse) body() {}
+func (Forward) body()          {}
+func (ForwardRefused) body()   {}
+func (ReadRequest) body()      {}
+func (ReadResponse) body()     {}
+func (Join) body()             {}
+func (JoinAnswer) body()       {}

@@ -22,6 +22,10 @@ type progress struct {
 	arrived Index  // the furthest it said it had received
 	silent  int    // ticks since it was heard
 	readAck uint64 // the newest read round it confirmed
+	// sending is the snapshot it gets, nil while it gets entries, and sent how
+	// much of that it has.
+	sending *Snapshot
+	sent    int
 	// commitSent is the commit index it was told last.
 	commitSent Index
 }
@@ -43,6 +47,11 @@ func (c *Core) replicateAll() {
 }
 
 func (c *Core) replicate(to NodeID, p *progress, announce bool) {
+	if p.next <= c.log.base {
+		c.sendSnapshot(to, p, announce)
+		return
+	}
+	p.sending = nil
 	for {
 		var es []Entry
 		// A probe carries entries once; after that only heartbeats go to a

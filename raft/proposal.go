@@ -127,6 +127,19 @@ func (ps *proposals) committed(e Entry) {
 	}
 }
 
+// skipped ends the proposals that may be among entries which were never seen
+// here, because a snapshot up to an entry of term stood for them.
+func (ps *proposals) skipped(term Term) {
+	for i := 0; i < len(ps.list); {
+		if p := ps.list[i]; p.term != 0 {
+			ps.fail(p, fmt.Errorf("this device was sent a snapshot: %w", ErrOutcomeUnknown))
+			continue
+		}
+		i++
+	}
+	ps.top = max(ps.top, term)
+}
+
 // refused ends a proposal that the leader of term declined.
 func (ps *proposals) refused(term Term, b ForwardRefused) {
 	for _, p := range ps.list {

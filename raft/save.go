@@ -16,11 +16,13 @@ type withheld struct {
 
 // storage tracks what is durable, and holds back what depends on it.
 type storage struct {
-	dirty     bool   // term, vote, cluster or entries changed since the last Save
-	seq       uint64 // of the last Save handed out
-	done      uint64 // the last one reported durable
-	savedTerm Term   // the term that is durable
-	savedVote NodeID // and the vote with it
+	dirty     bool      // term, vote, cluster, entries or snapshot changed since the last Save
+	snapshot  *Snapshot // to be in the next Save
+	reset     bool      // what is stored of the log must go with the next Save
+	seq       uint64    // of the last Save handed out
+	done      uint64    // the last one reported durable
+	savedTerm Term      // the term that is durable
+	savedVote NodeID    // and the vote with it
 	pending   []pendingSave
 	age       int // ticks since storage last reported progress, with saves pending
 	held      []withheld
@@ -75,9 +77,12 @@ func (c *Core) takeSave() *Save {
 	c.hard.Commit = c.commit
 	save := &Save{Seq: s.seq, State: c.hard}
 	if last := c.log.last(); c.log.handed < last {
-		save.Entries = c.log.entries[c.log.handed:last:last]
+		es := c.log.from(c.log.handed)
+		save.Entries = es[:len(es):len(es)]
 		c.log.handed = last
 	}
+	save.Snapshot, save.Reset, save.First = s.snapshot, s.reset, c.log.base+1
+	s.snapshot, s.reset = nil, false
 	s.pending = append(s.pending, pendingSave{s.seq, c.hard.Term, c.hard.Vote, c.log.last()})
 	return save
 }

@@ -12,6 +12,10 @@ type Status struct {
 	Last     Index
 	Stable   Index
 	LogBytes int
+	// Snapshot is the index of the newest snapshot, 0 for none; First the first
+	// entry that is still in the log.
+	Snapshot Index
+	First    Index
 	// Config is the configuration in force, and ConfigIndex where it stands in
 	// the log; it is committed if that is not above Commit.
 	Config      *Configuration
@@ -35,7 +39,7 @@ func (c *Core) Status() Status {
 	s := Status{
 		ID: c.cfg.ID, Cluster: c.hard.Cluster, Role: c.role, Term: c.hard.Term, Leader: c.leader,
 		Commit: c.commit, Applied: c.applied, Last: c.log.last(), Stable: c.log.stable,
-		LogBytes: c.log.bytes, Config: c.conf(), ConfigIndex: c.confs.index(), Removed: c.Removed(),
+		LogBytes: c.log.bytes, Snapshot: c.snapshotIndex(), First: c.log.base + 1, Config: c.conf(), ConfigIndex: c.confs.index(), Removed: c.Removed(),
 	}
 	if c.role == Leader {
 		s.CanChange = c.confs.index() <= c.commit && c.ownTermCommitted() && !c.transferring()
@@ -65,8 +69,8 @@ func (c *Core) HasLearners() bool { return len(c.conf().Members) > c.conf().Vote
 // Entry returns entry i of the log, committed or not, and whether there is one.
 // Its data is shared and must not be changed.
 func (c *Core) Entry(i Index) (Entry, bool) {
-	if i == 0 || i > c.log.last() {
+	if i <= c.log.base || i > c.log.last() {
 		return Entry{}, false
 	}
-	return c.log.entries[i-1], true
+	return c.log.entries[i-c.log.base-1], true
 }

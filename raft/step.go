@@ -20,6 +20,8 @@ var (
 const (
 	maxTermJump = Term(1) << 32
 	maxTerm     = Term(1) << 62
+	// maxIndex bounds indexes likewise, so that sums of them do not overflow.
+	maxIndex = Index(1) << 62
 )
 
 // Step takes in a message. An error says why it was dropped; the state is then
@@ -49,6 +51,8 @@ func (c *Core) Step(m Message) error {
 		return nil
 	case AppendRequest:
 		return c.receiveAppend(m, b)
+	case SnapshotRequest:
+		return c.receiveSnapshot(m, b)
 	case ReadResponse:
 		c.finishRead(m, b)
 		return nil
@@ -87,6 +91,8 @@ func (c *Core) stepOldTerm(m Message) error {
 	switch b := m.Body.(type) {
 	case AppendRequest:
 		c.send(m.From, AppendResponse{Rejected: true, Prev: b.PrevIndex})
+	case SnapshotRequest:
+		c.send(m.From, AppendResponse{Rejected: true})
 	case PreVoteRequest:
 		c.send(m.From, PreVoteResponse{For: m.Term + 1})
 		c.TellRemoved(m.From)
@@ -112,7 +118,8 @@ func (c *Core) stepNewTerm(m Message) bool {
 		}
 	}
 	leader := NodeID("")
-	if _, ok := m.Body.(AppendRequest); ok {
+	switch m.Body.(type) {
+	case AppendRequest, SnapshotRequest:
 		leader = m.From
 	}
 	c.become(Follower, m.Term, leader)

@@ -121,16 +121,45 @@ type Save struct {
 	Seq uint64
 	// State is whole, never a difference.
 	State HardState
+	// Reset, when set, drops every stored entry first: they are not the
+	// cluster's, or the Snapshot stands for them.
+	Reset bool
 	// Entries, when not empty, replace every stored entry from
 	// Entries[0].Index on. They are contiguous, and the first follows directly
-	// on, or overwrites, what is stored.
+	// on, or overwrites, what is stored, or follows on the Snapshot.
 	Entries []Entry
+	// Snapshot, when not nil, replaces the stored one.
+	Snapshot *Snapshot
+	// First is the first entry that is still needed; stored ones below it may
+	// go. It is at most one above the index of the stored Snapshot.
+	First Index
+}
+
+// Snapshot is the state after an entry, which stands for all entries up to it.
+// It holds nothing that is not committed. It is immutable once made.
+type Snapshot struct {
+	Index Index
+	Term  Term
+	// Config is the configuration in force at Index, ConfigIndex where it
+	// stands.
+	Config      *Configuration
+	ConfigIndex Index
+	// Data is what the App made of its state, Sum its CRC-32C.
+	Data []byte
+	Sum  uint32
 }
 
 // Merge appends the later save next to s, so that both go to stable storage in
 // one write (group commit).
 func (s *Save) Merge(next Save) {
-	s.Seq, s.State = next.Seq, next.State
+	s.Seq, s.State, s.First = next.Seq, next.State, next.First
+	if next.Snapshot != nil {
+		s.Snapshot = next.Snapshot
+	}
+	if next.Reset {
+		s.Reset, s.Entries = true, next.Entries
+		return
+	}
 	if len(next.Entries) == 0 {
 		return
 	}
@@ -145,6 +174,9 @@ func (s *Save) Merge(next Save) {
 
 // Stored is what a Log held when it was opened: the input for New.
 type Stored struct {
-	State   HardState
-	Entries []Entry // contiguous from index 1
+	State    HardState
+	Snapshot *Snapshot // nil: none
+	// Entries are contiguous. The first has index 1, or at most one above that
+	// of the Snapshot.
+	Entries []Entry
 }

@@ -43,6 +43,14 @@ type App interface {
 	// each entry, in order, from the first after each start. It must be
 	// deterministic, and must not block: heartbeats wait for it.
 	Apply(e raft.Entry) []byte
+	// Snapshot returns the whole state as bytes, which stand for all entries
+	// applied so far. It is called as Apply is, once the log has grown enough.
+	// The bytes must not be changed afterwards.
+	Snapshot() []byte
+	// Restore puts the App into the state of a Snapshot of this or another
+	// device, whatever its state was. It is called as Apply is, first of all
+	// at the start when there is one. An error is final.
+	Restore(data []byte) error
 }
 
 // Monitor hears of changes, in order, on a goroutine of its own. However slow
@@ -74,6 +82,9 @@ type Config struct {
 	Name string
 	// ManualJoin: devices that ask to join wait for an operator.
 	ManualJoin bool
+	// SnapshotBytes is how much of the log is applied, in bytes of memory,
+	// before a snapshot takes its place; 0: DefaultSnapshotBytes.
+	SnapshotBytes int
 	// MaxVoters is the most voters the cluster is given without an operator;
 	// odd.
 	MaxVoters int
@@ -86,6 +97,9 @@ type Parts struct {
 	App     App
 	Monitor Monitor
 }
+
+// DefaultSnapshotBytes is Config.SnapshotBytes where that is 0.
+const DefaultSnapshotBytes = 8 << 20
 
 // Limits on what waits in a Server. Beyond them callers get raft.ErrBusy, or
 // wait for their turn.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -86,13 +87,24 @@ func (c *card) Save(s raft.Save) error {
 	}
 	c.saves++
 	c.stored.State = s.State
-	if len(s.Entries) > 0 {
-		keep := s.Entries[0].Index - 1
-		if int(keep) > len(c.stored.Entries) {
-			return fmt.Errorf("a gap before entry %d", keep+1)
-		}
-		c.stored.Entries = append(c.stored.Entries[:keep:keep], s.Entries...)
+	es := slices.Clone(c.stored.Entries)
+	if s.Reset {
+		es = nil
 	}
+	if len(s.Entries) > 0 {
+		es = slices.DeleteFunc(es, func(e raft.Entry) bool { return e.Index >= s.Entries[0].Index })
+		es = append(es, s.Entries...)
+	}
+	if s.Snapshot != nil {
+		c.stored.Snapshot = s.Snapshot
+		es = slices.DeleteFunc(es, func(e raft.Entry) bool { return e.Index < s.First })
+	}
+	for i, e := range es {
+		if i > 0 && e.Index != es[i-1].Index+1 {
+			return fmt.Errorf("a gap before entry %d", e.Index)
+		}
+	}
+	c.stored.Entries = es
 	return nil
 }
 
@@ -119,6 +131,20 @@ func (l *list) Apply(e raft.Entry) []byte {
 	return result
 }
 
+func (l *list) Snapshot() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	data, _ := json.Marshal(l.items)
+	return data
+}
+
+func (l *list) Restore(data []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.items = nil
+	return json.Unmarshal(data, &l.items)
+}
+
 func (l *list) all() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -136,9 +162,11 @@ type device struct {
 }
 
 type world struct {
-	t       *testing.T
-	lan     *lan
-	devices []*device
+	t *testing.T
+	// snapshotBytes and trailBytes are for devices booted from now on.
+	snapshotBytes, trailBytes int
+	lan                       *lan
+	devices                   []*device
 }
 
 func testID(i int) raft.NodeID { return raft.NodeIDFrom([10]byte{byte(i + 1)}) }
@@ -175,9 +203,10 @@ func (w *world) boot(d *device, m Monitor) {
 	s, err := New(Config{
 		Core: raft.Config{
 			ID: d.id, ElectionTicks: 30, HeartbeatTicks: 10, StallTicks: 200,
-			Random: rng.Intn, Boot: d.boot, ProposalBase: h.Sum64(),
+			Random: rng.Intn, Boot: d.boot, ProposalBase: h.Sum64(), MaxTrailBytes: w.trailBytes, MaxAppendBytes: 1 << 10,
 		},
-		Tick: testTick, Name: "device " + string(d.id[:4]), MaxVoters: 5,
+		SnapshotBytes: w.snapshotBytes,
+		Tick:          testTick, Name: "device " + string(d.id[:4]), MaxVoters: 5,
 	}, Parts{Comms: w.lan.port(d.id), Log: d.card, App: d.app, Monitor: m}, d.card.stored)
 	if err != nil {
 		w.t.Fatal(err)

@@ -26,6 +26,9 @@ type Server struct {
 	// leaderWaiters wait for a change of leader.
 	leaderWaiters []*leaderWaiter
 	applied       raft.Index
+	// sinceSnapshot is the size of what was applied since the last one.
+	sinceSnapshot int
+	failed        error // why this device must not go on, nil while it may
 	join          joiner
 	drops         Drops
 	clock         clock
@@ -35,6 +38,7 @@ type Server struct {
 type Drops struct {
 	Foreign    uint64 // of another cluster
 	Unexpected uint64 // that no correct member would send
+	Snapshots  uint64 // not messages: snapshots that were too large to be taken
 	// LastForeign is the cluster, and its member, of the newest foreign one.
 	LastForeign     raft.ClusterID
 	LastForeignFrom raft.NodeID
@@ -47,6 +51,9 @@ func New(cfg Config, parts Parts, stored raft.Stored) (*Server, error) {
 	}
 	if parts.Comms == nil || parts.Log == nil || parts.App == nil {
 		return nil, errors.New("make a server: comms, log and app are all needed")
+	}
+	if cfg.SnapshotBytes <= 0 {
+		cfg.SnapshotBytes = DefaultSnapshotBytes
 	}
 	core, err := raft.New(cfg.Core, stored)
 	if err != nil {
@@ -72,6 +79,9 @@ func (s *Server) Run(ctx context.Context) error {
 	s.clock.start(s.cfg.Tick)
 	s.join.schedule(0)
 	s.settle()
+	if s.failed != nil {
+		return s.failed
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	if err := s.loop(ctx, timer, func() bool { return true }); err != nil {
@@ -93,6 +103,9 @@ func (s *Server) loop(ctx context.Context, timer *time.Timer, goOn func() bool) 
 		}
 		s.tick()
 		s.settle()
+		if s.failed != nil {
+			return s.failed
+		}
 	}
 	return nil
 }
@@ -223,10 +236,18 @@ func (s *Server) sleep() time.Duration {
 // settle carries out all that the core wants done.
 func (s *Server) settle() {
 	s.startReads()
+	s.drain()
+	s.snapshot()
+	s.tellLeaderWaiters()
+	s.changes.look(s.core)
+}
+
+// drain carries out what the core wants done until there is nothing left.
+func (s *Server) drain() {
 	for {
 		rd := s.core.Ready()
 		if rd.Empty() {
-			break
+			return
 		}
 		if rd.Save != nil {
 			s.disk.put(*rd.Save)
@@ -234,18 +255,21 @@ func (s *Server) settle() {
 		for _, m := range rd.Messages {
 			s.parts.Comms.Send(m)
 		}
+		s.restore(rd.Restore)
 		s.apply(rd.Committed)
 		s.finishReads(rd.Reads)
 		for _, f := range rd.Failed {
 			s.finish(f.ID, outcome{err: f.Err})
 		}
 	}
-	s.tellLeaderWaiters()
-	s.changes.look(s.core)
 }
 
 func (s *Server) apply(es []raft.Entry) {
+	if s.failed != nil {
+		return
+	}
 	for _, e := range es {
+		s.sinceSnapshot += e.Size()
 		result := s.parts.App.Apply(e)
 		s.applied = e.Index
 		if e.ID != 0 {

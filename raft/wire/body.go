@@ -12,22 +12,24 @@ import (
 type kind uint16
 
 const (
-	kindPreVoteRequest  kind = 1
-	kindPreVoteResponse kind = 2
-	kindVoteRequest     kind = 3
-	kindVoteResponse    kind = 4
-	kindAppendRequest   kind = 5
-	kindAppendResponse  kind = 6
-	kindForward         kind = 7
-	kindForwardRefused  kind = 8
-	kindReadRequest     kind = 9
-	kindReadResponse    kind = 10
-	kindJoin            kind = 11
-	kindJoinAnswer      kind = 12
-	kindTimeoutNow      kind = 13
-	kindForwardChange   kind = 14
-	kindTransferRequest kind = 15
-	kindRemoved         kind = 16
+	kindPreVoteRequest   kind = 1
+	kindPreVoteResponse  kind = 2
+	kindVoteRequest      kind = 3
+	kindVoteResponse     kind = 4
+	kindAppendRequest    kind = 5
+	kindAppendResponse   kind = 6
+	kindForward          kind = 7
+	kindForwardRefused   kind = 8
+	kindReadRequest      kind = 9
+	kindReadResponse     kind = 10
+	kindJoin             kind = 11
+	kindJoinAnswer       kind = 12
+	kindTimeoutNow       kind = 13
+	kindForwardChange    kind = 14
+	kindTransferRequest  kind = 15
+	kindRemoved          kind = 16
+	kindSnapshotRequest  kind = 17
+	kindSnapshotResponse kind = 18
 )
 
 // The bodies as they are encoded. Most have the fields of their counterpart in
@@ -92,6 +94,20 @@ type (
 		Name   string `cbor:"1,keyasint,omitempty"`
 		Member bool   `cbor:"2,keyasint,omitempty"`
 	}
+	snapshotRequest struct {
+		Index       raft.Index `cbor:"1,keyasint"`
+		Term        raft.Term  `cbor:"2,keyasint"`
+		Members     []member   `cbor:"3,keyasint"`
+		ConfigIndex raft.Index `cbor:"4,keyasint,omitempty"`
+		Size        uint64     `cbor:"5,keyasint,omitempty"`
+		Sum         uint32     `cbor:"6,keyasint,omitempty"`
+		Offset      uint64     `cbor:"7,keyasint,omitempty"`
+		Data        []byte     `cbor:"8,keyasint,omitempty"`
+	}
+	snapshotResponse struct {
+		Index  raft.Index `cbor:"1,keyasint,omitempty"`
+		Offset uint64     `cbor:"2,keyasint,omitempty"`
+	}
 	timeoutNow    struct{}
 	forwardChange struct {
 		Boot   uint64          `cbor:"1,keyasint,omitempty"`
@@ -143,6 +159,12 @@ func fromBody(b raft.Body) (kind, any, error) {
 		return kindJoin, join(b), nil
 	case raft.JoinAnswer:
 		return kindJoinAnswer, joinAnswer(b), nil
+	case raft.SnapshotRequest:
+		return kindSnapshotRequest, snapshotRequest{
+			b.Index, b.Term, fromConfiguration(b.Config), b.ConfigIndex, b.Size, b.Sum, b.Offset, b.Data,
+		}, nil
+	case raft.SnapshotResponse:
+		return kindSnapshotResponse, snapshotResponse(b), nil
 	case raft.TimeoutNow:
 		return kindTimeoutNow, timeoutNow(b), nil
 	case raft.ForwardChange:
@@ -189,6 +211,15 @@ func toBody(k kind, b cbor.RawMessage) (raft.Body, error) {
 	case kindJoin:
 		w, err := decodeLenient[join](b)
 		return raft.Join(w), err
+	case kindSnapshotRequest:
+		w, err := decodeLenient[snapshotRequest](b)
+		return raft.SnapshotRequest{
+			Index: w.Index, Term: w.Term, Config: toConfiguration(w.Members), ConfigIndex: w.ConfigIndex,
+			Size: w.Size, Sum: w.Sum, Offset: w.Offset, Data: orNil(w.Data),
+		}, err
+	case kindSnapshotResponse:
+		w, err := decodeLenient[snapshotResponse](b)
+		return raft.SnapshotResponse(w), err
 	case kindTimeoutNow:
 		w, err := decodeLenient[timeoutNow](b)
 		return raft.TimeoutNow(w), err

@@ -58,12 +58,28 @@ func DecodeEntry(b []byte) (raft.Entry, error) {
 func fromEntry(e raft.Entry) entry {
 	w := entry{Index: e.Index, Term: e.Term, Kind: e.Kind, ID: e.ID, Data: e.Data}
 	if e.Config != nil {
-		w.Members = make([]member, len(e.Config.Members))
-		for i, m := range e.Config.Members {
-			w.Members[i] = member{ID: m.ID, Name: m.Name, Role: m.Role}
-		}
+		w.Members = fromConfiguration(e.Config)
 	}
 	return w
+}
+
+func fromConfiguration(c *raft.Configuration) []member {
+	if c == nil {
+		return nil
+	}
+	members := make([]member, len(c.Members))
+	for i, m := range c.Members {
+		members[i] = member{ID: m.ID, Name: m.Name, Role: m.Role}
+	}
+	return members
+}
+
+func toConfiguration(members []member) *raft.Configuration {
+	c := &raft.Configuration{Members: make([]raft.Member, len(members))}
+	for i, m := range members {
+		c.Members[i] = raft.Member{ID: m.ID, Name: m.Name, Role: m.Role}
+	}
+	return c
 }
 
 // entry checks and converts what was decoded.
@@ -71,10 +87,7 @@ func (w *entry) entry() (raft.Entry, error) {
 	e := raft.Entry{Index: w.Index, Term: w.Term, Kind: w.Kind, ID: w.ID, Data: orNil(w.Data)}
 	switch {
 	case w.Kind == raft.EntryConfig:
-		e.Config = &raft.Configuration{Members: make([]raft.Member, len(w.Members))}
-		for i, m := range w.Members {
-			e.Config.Members[i] = raft.Member{ID: m.ID, Name: m.Name, Role: m.Role}
-		}
+		e.Config = toConfiguration(w.Members)
 	case len(w.Members) > 0:
 		return raft.Entry{}, fmt.Errorf("%w: members in an entry of kind %d", ErrMalformed, w.Kind)
 	}

@@ -100,7 +100,7 @@ func TestEveryBodyHasASample(t *testing.T) {
 		}
 		seen[k] = true
 	}
-	for k := kindPreVoteRequest; k <= kindRemoved; k++ {
+	for k := kindPreVoteRequest; k <= kindSnapshotResponse; k++ {
 		if !seen[k] {
 			t.Errorf("no sample of kind %d", k)
 		}

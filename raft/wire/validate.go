@@ -29,6 +29,8 @@ func checkMessage(m raft.Message) error {
 		}
 	case raft.Join:
 		return checkText("the name", b.Name, raft.MaxNameLen)
+	case raft.SnapshotRequest:
+		return checkSnapshot(b)
 	case raft.ForwardChange:
 		return checkChange(b.Change)
 	case raft.TransferRequest:
@@ -77,6 +79,18 @@ func checkForward(b raft.Forward) error {
 		}
 	}
 	return nil
+}
+
+func checkSnapshot(b raft.SnapshotRequest) error {
+	switch {
+	case b.Index == 0 || b.Term == 0 || b.ConfigIndex > b.Index || b.Config == nil:
+		return fmt.Errorf("%w: no snapshot ends at index %d, term %d", ErrMalformed, b.Index, b.Term)
+	case b.Offset > b.Size || uint64(len(b.Data)) > b.Size-b.Offset:
+		return fmt.Errorf("%w: %d bytes at %d of a snapshot of %d", ErrMalformed, len(b.Data), b.Offset, b.Size)
+	case len(b.Data) > MaxData:
+		return fmt.Errorf("%w: a piece of %d bytes, the limit is %d", ErrTooLarge, len(b.Data), MaxData)
+	}
+	return checkConfiguration(*b.Config)
 }
 
 func checkChange(c raft.Change) error {

@@ -1,0 +1,38 @@
+package server
+
+import (
+	"fmt"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// restore puts the App into the state of a snapshot, which came from storage or
+// from the leader.
+func (s *Server) restore(snap *raft.Snapshot) {
+	if snap == nil || s.failed != nil {
+		return
+	}
+	if err := s.parts.App.Restore(snap.Data); err != nil {
+		// Its checksum held, so another try would end alike.
+		s.failed = fmt.Errorf("the snapshot at index %d cannot be restored; is another version of edgeraft needed?: %w", snap.Index, err)
+		return
+	}
+	s.applied, s.sinceSnapshot = snap.Index, 0
+	s.releaseReaders()
+}
+
+// snapshot lets the App's state take the place of the log when enough of it was
+// applied since the last time.
+func (s *Server) snapshot() {
+	if s.sinceSnapshot < s.cfg.SnapshotBytes || s.failed != nil {
+		return
+	}
+	s.sinceSnapshot = 0
+	if err := s.core.Snapshot(s.parts.App.Snapshot()); err != nil {
+		// The state is larger than a snapshot may be: the log goes on, up to
+		// its limit.
+		s.drops.Snapshots++
+		return
+	}
+	s.drain()
+}

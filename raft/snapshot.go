@@ -1,0 +1,206 @@
+package raft
+
+import (
+	"fmt"
+	"hash/crc32"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// snapshotIndex is where the newest snapshot ends, 0 when there is none.
+func (c *Core) snapshotIndex() Index {
+	if c.snap == nil {
+		return 0
+	}
+	return c.snap.Index
+}
+
+// Snapshot takes the App's state after the last entry that Ready handed out,
+// so that the log up to there can go (§5.1). Entries are dropped in memory now
+// and on storage together with the save of the snapshot, and only as far as
+// they are durable; MaxTrailBytes of them stay for members that lag a little.
+// The data must not be changed afterwards. A state that is too large, or no
+// newer than the last, is refused.
+func (c *Core) Snapshot(data []byte) error {
+	i := c.applied
+	switch {
+	case len(data) > c.cfg.MaxSnapshotBytes:
+		return fmt.Errorf("take a snapshot of %d bytes where %d are allowed: %w", len(data), c.cfg.MaxSnapshotBytes, ErrTooLarge)
+	case i <= c.snapshotIndex() || i < c.log.base:
+		return fmt.Errorf("take a snapshot at index %d: there is one at %d: %w", i, c.snapshotIndex(), ErrUnexpected)
+	}
+	conf := c.confs.at(i)
+	c.snap = &Snapshot{
+		Index: i, Term: c.log.term(i), Config: conf.conf, ConfigIndex: conf.index,
+		Data: data, Sum: crc32.Checksum(data, castagnoli),
+	}
+	c.store.snapshot, c.store.dirty = c.snap, true
+	c.log.compact(c.trail(min(i, c.log.stable, c.log.handed)))
+	return nil
+}
+
+// trail is up to where the log may go, if up to i it is not needed, so that the
+// wanted trail stays.
+func (c *Core) trail(i Index) Index {
+	bytes := 0
+	for i > c.log.base {
+		bytes += c.log.entries[i-c.log.base-1].Size()
+		if bytes > c.cfg.MaxTrailBytes {
+			break
+		}
+		i--
+	}
+	return i
+}
+
+// startFrom begins with a stored snapshot, if there is one, and returns the
+// stored entries that follow on where the log then begins.
+func (c *Core) startFrom(from Stored) ([]Entry, error) {
+	s, entries := from.Snapshot, from.Entries
+	if s == nil {
+		return entries, nil
+	}
+	if s.Index == 0 || s.Term == 0 || s.Term > from.State.Term || s.Config == nil || s.ConfigIndex > s.Index {
+		return nil, fmt.Errorf("raft: the stored snapshot at index %d is not one", s.Index)
+	}
+	c.snap, c.restore = s, s
+	c.applied = s.Index
+	c.confs.push(s.ConfigIndex, s.Config)
+	c.log.reset(s.Index, s.Term, s.Index)
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	if first := entries[0]; first.Index <= s.Index {
+		// Of the entry before it the term is not known any more, so this one
+		// takes its place.
+		if last := entries[len(entries)-1]; last.Index < s.Index {
+			// What is stored ends before the snapshot; nothing may be stored
+			// behind that gap.
+			c.store.snapshot, c.store.reset, c.store.dirty = s, true, true
+			return nil, nil
+		}
+		c.log.reset(first.Index, first.Term, first.Index)
+		entries = entries[1:]
+	}
+	return entries, nil
+}
+
+// sendSnapshot sends a member the next piece of the snapshot. One piece is on
+// its way at a time, so that heartbeats and others get their turn, and in all
+// no more than MaxSnapshotRate in a tick. An announcement repeats a piece that
+// may be lost.
+func (c *Core) sendSnapshot(to NodeID, p *progress, announce bool) {
+	if p.sending == nil || p.sending.Index <= p.match {
+		p.sending, p.sent, p.waiting = c.snap, 0, false
+		p.probing, p.flight = true, nil
+	}
+	if announce {
+		// Every log agrees before its first entry: a heartbeat for any.
+		c.send(to, AppendRequest{Commit: c.commit, Read: c.lead.round})
+	}
+	s := p.sending
+	if p.waiting && !announce || c.lead.snapshotBytes <= 0 && !announce {
+		return
+	}
+	data := s.Data[p.sent:min(p.sent+c.cfg.MaxAppendBytes, len(s.Data))]
+	c.lead.snapshotBytes -= len(data)
+	p.waiting = true
+	c.send(to, SnapshotRequest{
+		Index: s.Index, Term: s.Term, Config: s.Config, ConfigIndex: s.ConfigIndex,
+		Size: uint64(len(s.Data)), Sum: s.Sum, Offset: uint64(p.sent), Data: data,
+	})
+}
+
+func (c *Core) receiveSnapshotResponse(m Message, b SnapshotResponse) error {
+	p := c.lead.peers[m.From]
+	if p == nil {
+		return nil // removed meanwhile
+	}
+	p.silent = 0
+	if p.sending == nil || p.sending.Index != b.Index || b.Offset > uint64(len(p.sending.Data)) {
+		return nil // about an earlier one
+	}
+	p.sent, p.waiting = int(b.Offset), false
+	return nil
+}
+
+// incoming is a snapshot of which some is here.
+type incoming struct {
+	index Index
+	term  Term
+	size  uint64
+	sum   uint32
+	data  []byte
+}
+
+// receiveSnapshot takes a piece of a snapshot, and installs it when all of it is
+// here and its checksum holds (§5.1, fig. 5.3).
+func (c *Core) receiveSnapshot(m Message, b SnapshotRequest) error {
+	if err := c.checkSnapshot(m, b); err != nil {
+		return err
+	}
+	if c.role != Follower || c.leader != m.From {
+		c.become(Follower, c.hard.Term, m.From)
+	}
+	c.elapsed = 0
+	if b.Index <= c.commit || c.log.matches(b.Index, b.Term) {
+		// Its entries are here. What a leader has in a snapshot is committed.
+		c.incoming = nil
+		c.verified = max(c.verified, b.Index)
+		c.commitTo(b.Index)
+		c.send(m.From, c.appendAnswer())
+		return nil
+	}
+	in := c.incoming
+	if in == nil || in.index != b.Index || in.term != b.Term || in.size != b.Size || in.sum != b.Sum {
+		in = &incoming{index: b.Index, term: b.Term, size: b.Size, sum: b.Sum}
+		c.incoming = in
+	}
+	if b.Offset == uint64(len(in.data)) {
+		in.data = append(in.data, b.Data...)
+	}
+	if uint64(len(in.data)) == in.size {
+		c.incoming = nil
+		if crc32.Checksum(in.data, castagnoli) == in.sum {
+			c.install(&Snapshot{
+				Index: b.Index, Term: b.Term, Config: b.Config, ConfigIndex: b.ConfigIndex, Data: in.data, Sum: in.sum,
+			})
+			return nil // answered when it is durable
+		}
+		in = &incoming{} // damaged on the way: from the start
+	}
+	c.send(m.From, SnapshotResponse{Index: b.Index, Offset: uint64(len(in.data))})
+	return nil
+}
+
+// checkSnapshot refuses what no correct leader of this term would send.
+func (c *Core) checkSnapshot(m Message, b SnapshotRequest) error {
+	unexpected := func(what string) error {
+		return fmt.Errorf("snapshot from %s: %s: %w", m.From, what, ErrUnexpected)
+	}
+	switch {
+	case c.role == Leader || c.leader != "" && c.leader != m.From:
+		return unexpected("a second leader in one term")
+	case b.Index == 0 || b.Index > maxIndex || b.Term == 0 || b.Term > m.Term || b.Config == nil || b.ConfigIndex > b.Index:
+		return unexpected("it is none")
+	case b.Size > uint64(c.cfg.MaxSnapshotBytes) || b.Offset > b.Size || uint64(len(b.Data)) > b.Size-b.Offset:
+		return unexpected("its size is impossible")
+	}
+	return nil
+}
+
+// install puts a snapshot in the place of everything there is. Nothing is lost
+// by it: the log has no entry like the snapshot's last, so what lies beyond the
+// commit index conflicts with it or is not there.
+func (c *Core) install(s *Snapshot) {
+	durable := min(c.log.stable, c.commit)
+	for k := range c.store.pending {
+		c.store.pending[k].last = min(c.store.pending[k].last, c.commit)
+	}
+	c.log.reset(s.Index, s.Term, durable)
+	c.confs = confHistory{{s.ConfigIndex, s.Config}}
+	c.commit, c.applied, c.verified = s.Index, s.Index, s.Index
+	c.snap, c.restore = s, s
+	c.proposals.skipped(s.Term)
+	c.store.snapshot, c.store.reset, c.store.dirty = s, true, true
+}
