@@ -247,7 +247,7 @@ func FuzzStep(f *testing.F) {
 
 // TestStepWithArbitraryInput is a fixed portion of FuzzStep for every run.
 func TestStepWithArbitraryInput(t *testing.T) {
-	for seed := range uint64(20_000) {
+	for seed := range uint64(5000) {
 		script := make([]byte, 400)
 		state := seed
 		for i := 0; i < len(script); i += 8 {
