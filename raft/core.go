@@ -28,6 +28,7 @@ type Config struct {
 
 	MaxCommandBytes  int // of one proposal
 	MaxProposals     int // this device's, not yet committed
+	MaxProposalBytes int // likewise, in bytes
 	MaxAppendBytes   int // entries in one AppendRequest
 	MaxInflight      int // AppendRequests with entries a follower has not answered
 	MaxUnsavedBytes  int // entries handed to storage and not yet durable
@@ -45,6 +46,7 @@ type Config struct {
 const (
 	DefaultMaxCommandBytes  = 64 << 10
 	DefaultMaxProposals     = 1024
+	DefaultMaxProposalBytes = 4 << 20
 	DefaultMaxAppendBytes   = 16 << 10
 	DefaultMaxInflight      = 16
 	DefaultMaxUnsavedBytes  = 4 << 20
@@ -76,6 +78,7 @@ func (cfg *Config) complete() error {
 	orDefault(&cfg.StallTicks, 6*cfg.ElectionTicks)
 	orDefault(&cfg.MaxCommandBytes, DefaultMaxCommandBytes)
 	orDefault(&cfg.MaxProposals, DefaultMaxProposals)
+	orDefault(&cfg.MaxProposalBytes, DefaultMaxProposalBytes)
 	orDefault(&cfg.MaxAppendBytes, DefaultMaxAppendBytes)
 	orDefault(&cfg.MaxInflight, DefaultMaxInflight)
 	orDefault(&cfg.MaxUnsavedBytes, DefaultMaxUnsavedBytes)

@@ -66,7 +66,7 @@ func (f *fuzzInput) entries(prev Index) []Entry {
 }
 
 func (f *fuzzInput) body() Body {
-	switch f.byte() % 13 {
+	switch f.byte() % 17 {
 	case 0:
 		return PreVoteRequest{LastIndex: Index(f.number()), LastTerm: Term(f.number())}
 	case 1:
@@ -97,6 +97,14 @@ func (f *fuzzInput) body() Body {
 		return ReadResponse{Seq: f.number(), Index: Index(f.number())}
 	case 11:
 		return Join{}
+	case 12:
+		return TimeoutNow{}
+	case 13:
+		return TransferRequest{Successor: f.id()}
+	case 14:
+		return Removed{Index: Index(f.number())}
+	case 15:
+		return ForwardChange{Boot: f.number(), Seq: f.number(), ID: ProposalID(f.number()), Change: Change{Kind: ChangeKind(f.byte() % 6), ID: f.id()}}
 	}
 	return nil
 }
@@ -141,7 +149,10 @@ func (z *fuzzed) step() {
 	case 9:
 		_, _ = z.Propose(make([]byte, in.byte()))
 	case 10:
-		_ = z.ProposeChange(Change{Kind: ChangeKind(in.byte() % 6), ID: in.id()})
+		ch := Change{Kind: ChangeKind(in.byte() % 6), ID: in.id()}
+		_ = z.ProposeChange(ch)
+		_, _ = z.RequestChange(ch)
+		_ = z.RequestTransfer(in.id())
 	case 11:
 		z.Core.Read()
 		z.Cancel(ProposalID(1000 + in.number()))
@@ -247,7 +258,7 @@ func FuzzStep(f *testing.F) {
 
 // TestStepWithArbitraryInput is a fixed portion of FuzzStep for every run.
 func TestStepWithArbitraryInput(t *testing.T) {
-	for seed := range uint64(20_000) {
+	for seed := range uint64(5000) {
 		script := make([]byte, 400)
 		state := seed
 		for i := 0; i < len(script); i += 8 {

@@ -24,6 +24,7 @@ type proposals struct {
 	made    uint64 // how many were made; the last one's ID is base+made
 	lastSeq uint64 // the last number used with a leader
 	list    []*proposal
+	bytes   int // sum of their sizes
 	byID    map[ProposalID]*proposal
 	top     Term // the term of the last committed entry
 	failed  []Failed
@@ -39,6 +40,8 @@ type proposal struct {
 	in     bool   // it is in this device's log
 	age    int    // ticks since it was handed on
 }
+
+func (p *proposal) size() int { return entryOverhead + len(p.data) }
 
 func (ps *proposals) init(cfg Config) {
 	ps.max, ps.window = cfg.MaxProposals, uint64(cfg.MaxForwardWindow)
@@ -62,13 +65,14 @@ func (c *Core) addProposal(p *proposal) (ProposalID, error) {
 	switch {
 	case c.hard.Cluster.IsZero():
 		return 0, fmt.Errorf("propose: %w", ErrNotFounded)
-	case len(ps.list) >= ps.max:
+	case len(ps.list) >= ps.max || len(ps.list) > 0 && ps.bytes+p.size() > c.cfg.MaxProposalBytes:
 		return 0, fmt.Errorf("propose: %d are waiting here: %w", len(ps.list), ErrBusy)
 	}
 	ps.made++
 	p.id = ProposalID(ps.base + ps.made)
 	ps.list = append(ps.list, p)
 	ps.byID[p.id] = p
+	ps.bytes += p.size()
 	return p.id, nil
 }
 
@@ -84,6 +88,7 @@ func (c *Core) Cancel(id ProposalID) (mayTakeEffect bool) {
 
 func (ps *proposals) drop(p *proposal) {
 	delete(ps.byID, p.id)
+	ps.bytes -= p.size()
 	for i := range ps.list {
 		if ps.list[i] == p {
 			ps.list = append(ps.list[:i], ps.list[i+1:]...)
@@ -237,7 +242,7 @@ func (c *Core) forwardProposals() {
 			c.send(c.leader, ForwardChange{Boot: ps.boot, Seq: p.seq, ID: p.id, Change: *p.change})
 			continue
 		}
-		if size += entryOverhead + len(p.data); size > c.cfg.MaxAppendBytes {
+		if size += p.size(); size > c.cfg.MaxAppendBytes {
 			flush()
 		}
 		batch = append(batch, ForwardedProposal{Seq: p.seq, ID: p.id, Data: p.data})

@@ -115,3 +115,29 @@ func TestRefusedChangeIsRepeated(t *testing.T) {
 		t.Fatalf("refused, and taken when it fits: %+v", got)
 	}
 }
+
+// TestProposalsAreBoundedInBytes: what waits for a leader costs memory, however
+// few proposals it is.
+func TestProposalsAreBoundedInBytes(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	s.cfg.MaxProposalBytes = 10_000
+	taken := 0
+	for range 100 {
+		_, err := s.Propose(make([]byte, 1000))
+		if err != nil && !errors.Is(err, ErrBusy) {
+			t.Fatal(err)
+		}
+		if err == nil {
+			taken++
+		}
+	}
+	if taken < 8 || taken > 10 {
+		t.Fatalf("took %d", taken)
+	}
+	for id := range s.proposals.byID {
+		s.Cancel(id)
+	}
+	if _, err := s.Propose(make([]byte, 1000)); err != nil || s.proposals.bytes != 1000+entryOverhead {
+		t.Fatalf("%v; %d bytes are counted", err, s.proposals.bytes)
+	}
+}

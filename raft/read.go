@@ -97,8 +97,9 @@ func (c *Core) confirmReads() {
 	if fresh {
 		c.lead.round++
 		c.lead.announce = true
-		c.releaseReads() // a lone voter needs nobody's word
 	}
+	// A lone voter needs nobody's word, nor one that has just become it.
+	c.releaseReads()
 }
 
 // releaseReads answers the reads whose round a majority of voters confirmed.

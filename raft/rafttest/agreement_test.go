@@ -105,7 +105,7 @@ func TestFastBackup(t *testing.T) {
 			}
 			rejections, sent := 0, s.Net.Sent
 			s.Tap = func(m raft.Message) {
-				if b, ok := m.Body.(raft.AppendResponse); ok && b.Rejected && m.Term == s.Leader().Status().Term {
+				if b, ok := m.Body.(raft.AppendResponse); ok && b.Rejected && m.Term == s.Nodes[rest[0]].Status().Term {
 					rejections++
 				}
 			}

@@ -24,8 +24,6 @@ type Op struct {
 	Outcome Outcome
 	Index   raft.Index // Committed
 	Err     error      // Failed
-	Since   Time
-	Took    Time
 	boot    uint64
 }
 
@@ -52,7 +50,7 @@ func (c *Cluster) RequestChange(i int, ch raft.Change) *Op {
 
 func (c *Cluster) ask(i int, what string, do func(*raft.Core) (raft.ProposalID, error)) *Op {
 	n := c.Nodes[i]
-	op := &Op{Node: n, boot: n.boot, Since: c.clock.now, Outcome: Failed, Err: errDown}
+	op := &Op{Node: n, boot: n.boot, Outcome: Failed, Err: errDown}
 	if n.paused > c.clock.now {
 		return op
 	}
@@ -93,7 +91,7 @@ func (c *Cluster) end(op *Op, o Outcome) {
 	if op.Outcome != Open {
 		c.violate("one outcome", "%v: proposal %d ended with outcome %d, and then with %d", op.Node, op.ID, op.Outcome, o)
 	}
-	op.Outcome, op.Took = o, c.clock.now-op.Since
+	op.Outcome = o
 }
 
 // OpenOps returns the proposals that have not ended.

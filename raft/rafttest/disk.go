@@ -109,8 +109,5 @@ func (d *Disk) Unstick() {
 	}
 }
 
-// Stuck reports whether the disk hangs.
-func (d *Disk) Stuck() bool { return d.stuck }
-
 // Durable returns the last durable entry's index, and the durable hard state.
 func (d *Disk) Durable() (raft.Index, raft.HardState) { return d.entries.last(), d.state }

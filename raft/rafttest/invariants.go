@@ -268,10 +268,3 @@ func (k *checker) delivered(m raft.Message) {
 		k.underWay(b)
 	}
 }
-
-// refused checks why a Core dropped a message: among correct members that
-// speak of one cluster there is no reason to.
-func (k *checker) refused(n *Node, m raft.Message, err error) {
-	n.refused++
-	k.c.tracef("%v refuses it: %v", n, err)
-}

@@ -1,7 +1,5 @@
 package rafttest
 
-import "github.com/edgeraft/edgeraft/raft"
-
 // Network carries messages as UDP and MQTT without guarantees do: it loses,
 // repeats, reorders and delays them. Its fields may be changed at any time.
 type Network struct {
@@ -12,9 +10,7 @@ type Network struct {
 	Late      int  // of a thousand messages, that come very late
 	MaxLate   Time // how late at most
 
-	Sent      int // messages handed in, since the start
-	Delivered int
-	SentBytes int // size of the entries and proposals in them
+	Sent int // messages handed in, since the start
 
 	rng *Rand
 	cut map[link]bool
@@ -37,9 +33,6 @@ func (n *Network) Repair() {
 
 // Cut breaks the way from one node to another, not the way back.
 func (n *Network) Cut(from, to int) { n.cut[link{from, to}] = true }
-
-// Join mends the way from one node to another.
-func (n *Network) Join(from, to int) { delete(n.cut, link{from, to}) }
 
 // Partition splits the nodes: those of different groups, and those in none,
 // cannot speak to each other. It replaces all earlier cuts.
@@ -91,20 +84,4 @@ func (n *Network) delay() Time {
 		return n.rng.Between(n.MaxDelay, n.MaxLate)
 	}
 	return n.rng.Between(n.MinDelay, n.MaxDelay)
-}
-
-// payload is what a message weighs beside its frame, in bytes.
-func payload(m raft.Message) int {
-	size := 0
-	switch b := m.Body.(type) {
-	case raft.AppendRequest:
-		for _, e := range b.Entries {
-			size += e.Size()
-		}
-	case raft.Forward:
-		for _, p := range b.Proposals {
-			size += len(p.Data)
-		}
-	}
-	return size
 }

@@ -34,10 +34,9 @@ type Node struct {
 	plan    int  // tells outdated wake-ups
 	paused  Time // no input is processed before
 
-	reads   []*ReadOp
-	commit  raft.Index          // at the end of the event before
-	config  *raft.Configuration // likewise
-	refused int
+	reads  []*ReadOp
+	commit raft.Index          // at the end of the event before
+	config *raft.Configuration // likewise
 }
 
 func (n *Node) String() string { return fmt.Sprint("n", n.Index) }

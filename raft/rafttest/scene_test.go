@@ -15,8 +15,6 @@ type scene struct {
 	t *testing.T
 }
 
-const seedsPerScene = 20
-
 func play(t *testing.T, o Options, script func(*scene)) {
 	t.Helper()
 	for seed := uint64(1); seed <= seedsPerScene; seed++ {

@@ -7,7 +7,7 @@ import (
 
 var (
 	oneSeed   = flag.Uint64("seed", 0, "run this seed only, and show its trace")
-	seedCount = flag.Uint64("seeds", 300, "how many seeds to run")
+	seedCount = flag.Uint64("seeds", defaultSeeds, "how many seeds to run")
 	firstSeed = flag.Uint64("first", 1, "the first seed to run")
 	all       = flag.Bool("all", false, "go on after failures, and name them only")
 	traced    = flag.Int("events", 120, "how many events to show on a failure")

@@ -1,0 +1,8 @@
+//go:build !race
+
+package rafttest
+
+const (
+	defaultSeeds  = 300
+	seedsPerScene = 20
+)
