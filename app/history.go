@@ -63,16 +63,13 @@ func NewHistory(limits HistoryLimits) *History {
 }
 
 // Publish takes the next applied entry: it is the Observe of kv.Options. It
-// never blocks. After a gap in the indexes (a restored state) the history
-// begins anew, since it could not be read without that gap.
+// never blocks. After a gap in the indexes the history begins anew, since it
+// could not be read without that gap.
 func (h *History) Publish(c kv.Change) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if c.Index != h.next {
-		for h.head < len(h.changes) {
-			h.drop()
-		}
-		h.floor = c.Index
+		h.begin(c.Index)
 	}
 	h.next = c.Index + 1
 	if len(c.Events) == 0 {
@@ -87,6 +84,30 @@ func (h *History) Publish(c kv.Change) {
 		h.floor = h.changes[h.head].Index + 1
 		h.drop()
 	}
+	h.wake()
+}
+
+// Restored notes that the state was replaced by one up to index i: it is the
+// Restored of kv.Options. What happened up to there is not known in detail, so
+// the history begins behind it, and watchers who wait for less are told.
+func (h *History) Restored(i raft.Index) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.begin(i + 1)
+	h.next = i + 1
+	h.wake()
+}
+
+// begin drops everything: the history goes on at an index. The caller holds mu.
+func (h *History) begin(at raft.Index) {
+	for h.head < len(h.changes) {
+		h.drop()
+	}
+	h.floor = at
+}
+
+// wake lets the watchers look again. The caller holds mu.
+func (h *History) wake() {
 	if h.waiting {
 		close(h.changed)
 		h.changed, h.waiting = make(chan struct{}), false

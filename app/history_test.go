@@ -149,3 +149,30 @@ func BenchmarkPublish(b *testing.B) {
 		})
 	}
 }
+
+// After a restored state the history begins behind it, and a watcher who waited
+// for less is told at once.
+func TestHistoryAfterARestore(t *testing.T) {
+	h := NewHistory(HistoryLimits{})
+	publish(h, 1, 1)
+	_, _, changed, err := h.read(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Restored(50)
+	select {
+	case <-changed:
+	default:
+		t.Error("a waiting watcher was not woken")
+	}
+	var compacted *compactedError
+	for _, from := range []raft.Index{1, 2, 50} {
+		if _, _, _, err := h.read(from); !errors.As(err, &compacted) || compacted.resumeFrom != 51 {
+			t.Errorf("from %d: %v, want compacted, to resume from 51", from, err)
+		}
+	}
+	publish(h, 51, 1)
+	if batch, next, _, err := h.read(51); err != nil || len(batch) != 1 || next != 52 {
+		t.Errorf("from 51: %d changes, next %d, %v", len(batch), next, err)
+	}
+}

@@ -2,8 +2,10 @@ package boltlog
 
 import (
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/edgeraft/edgeraft/raft"
@@ -29,10 +31,7 @@ func randomSaves(t *testing.T, r *rand.Rand) {
 	for step := range 1 + r.IntN(12) {
 		s := randomSave(r, model)
 		save(t, l, s)
-		model.State = s.State
-		if len(s.Entries) > 0 {
-			model.Entries = append(model.Entries[:s.Entries[0].Index-1:s.Entries[0].Index-1], s.Entries...)
-		}
+		apply(&model, s)
 		if r.IntN(4) > 0 {
 			continue
 		}
@@ -44,6 +43,38 @@ func randomSaves(t *testing.T, r *rand.Rand) {
 	mustClose(t, l)
 	_, opened = open(t, dir)
 	compare(t, -1, opened, model, boot+1)
+}
+
+// apply is what a save does, in the plainest words.
+func apply(model *raft.Stored, s raft.Save) {
+	model.State = s.State
+	var entries []raft.Entry
+	for _, e := range model.Entries {
+		if !s.Reset && (len(s.Entries) == 0 || e.Index < s.Entries[0].Index) {
+			entries = append(entries, e)
+		}
+	}
+	entries = append(entries, s.Entries...)
+	if s.Snapshot != nil {
+		model.Snapshot = s.Snapshot
+		entries = slices.DeleteFunc(entries, func(e raft.Entry) bool { return e.Index < s.First })
+	}
+	model.Entries = entries
+	if len(entries) == 0 {
+		model.Entries = nil
+	}
+}
+
+// ends is where the model's log begins, after, and ends.
+func ends(model raft.Stored) (base, last raft.Index) {
+	if model.Snapshot != nil {
+		base = model.Snapshot.Index
+		last = base
+	}
+	if n := len(model.Entries); n > 0 {
+		base, last = model.Entries[0].Index-1, max(last, model.Entries[n-1].Index)
+	}
+	return base, last
 }
 
 func compare(t *testing.T, step int, got Opened, model raft.Stored, boot uint64) {
@@ -60,6 +91,9 @@ func compare(t *testing.T, step int, got Opened, model raft.Stored, boot uint64)
 func difference(got, want raft.Stored) string {
 	if got.State != want.State {
 		return fmt.Sprintf("state %+v, want %+v", got.State, want.State)
+	}
+	if !reflect.DeepEqual(got.Snapshot, want.Snapshot) {
+		return "the snapshot is another"
 	}
 	for i, e := range got.Entries {
 		if i < len(want.Entries) && !reflect.DeepEqual(e, want.Entries[i]) {
@@ -78,7 +112,10 @@ func randomSave(r *rand.Rand, model raft.Stored) raft.Save {
 	if r.IntN(3) == 0 {
 		s.State.Vote = raft.NodeIDFrom([10]byte{byte(r.IntN(3))})
 	}
-	last := raft.Index(len(model.Entries))
+	_, last := ends(model)
+	if r.IntN(6) == 0 {
+		return resetting(r, s)
+	}
 	if n := r.IntN(30); n > 0 && r.IntN(5) > 0 {
 		first := s.State.Commit + 1 + raft.Index(r.IntN(int(last-s.State.Commit)+1))
 		for i := range raft.Index(n) {
@@ -96,5 +133,37 @@ func randomSave(r *rand.Rand, model raft.Stored) raft.Save {
 	if r.IntN(2) == 0 {
 		s.State.Commit += raft.Index(r.IntN(int(last-s.State.Commit) + 1))
 	}
+	had := raft.Index(0)
+	if model.Snapshot != nil {
+		had = model.Snapshot.Index
+	}
+	if base, _ := ends(model); s.State.Commit > had && r.IntN(3) == 0 {
+		s.Snapshot = randomSnapshot(r, had+1+raft.Index(r.IntN(int(s.State.Commit-had))), s.State.Term)
+		s.First = base + 1 + raft.Index(r.IntN(int(s.Snapshot.Index-base)+1))
+	}
 	return s
+}
+
+// resetting makes a save that puts a snapshot of the leader's in the place of
+// everything.
+func resetting(r *rand.Rand, s raft.Save) raft.Save {
+	s.State.Term++
+	s.State.Commit += 1 + raft.Index(r.IntN(12)) // often below what is there, which conflicts
+	s.Snapshot = randomSnapshot(r, s.State.Commit, s.State.Term)
+	s.Reset, s.First = true, s.Snapshot.Index+1
+	for i := range raft.Index(r.IntN(3)) {
+		s.Entries = append(s.Entries, raft.Entry{Index: s.First + i, Term: s.State.Term, Kind: raft.EntryNoOp})
+	}
+	return s
+}
+
+func randomSnapshot(r *rand.Rand, i raft.Index, term raft.Term) *raft.Snapshot {
+	data := make([]byte, r.IntN(3)*r.IntN(3*snapshotPiece)+r.IntN(2))
+	for k := range data {
+		data[k] = byte(r.Uint32())
+	}
+	return &raft.Snapshot{
+		Index: i, Term: max(term, 1), ConfigIndex: 1, Data: data, Sum: crc32.Checksum(data, castagnoli),
+		Config: &raft.Configuration{Members: []raft.Member{{ID: raft.NodeIDFrom([10]byte{1}), Name: "a", Role: raft.Voter}}},
+	}
 }

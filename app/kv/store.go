@@ -52,13 +52,17 @@ type Options struct {
 	// Observe, where not nil, is called for every applied entry, once the
 	// state shows it and before Apply returns. It must not block.
 	Observe func(Change)
+	// Restored, where not nil, is called when the state was replaced by one
+	// that holds everything up to this index, as Observe is.
+	Restored func(raft.Index)
 }
 
 // Store is the state. Apply is for one goroutine; everything else may be
 // called at any time from any goroutine. Returned values are shared and must
 // not be altered.
 type Store struct {
-	observe func(Change)
+	observe  func(Change)
+	restored func(raft.Index)
 
 	mu        sync.RWMutex
 	items     map[string]item
@@ -80,7 +84,10 @@ func New(o Options) *Store {
 	if o.Observe == nil {
 		o.Observe = func(Change) {}
 	}
-	return &Store{observe: o.Observe, items: make(map[string]item)}
+	if o.Restored == nil {
+		o.Restored = func(raft.Index) {}
+	}
+	return &Store{observe: o.Observe, restored: o.Restored, items: make(map[string]item)}
 }
 
 // Applied is the index of the last entry that the state holds.

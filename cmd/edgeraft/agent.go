@@ -48,7 +48,7 @@ func newAgent(cfg Config, logger *slog.Logger, db *boltlog.Log, opened boltlog.O
 	return &agent{
 		cfg: cfg, log: logger, started: time.Now(), db: db, opened: opened,
 		history:    history,
-		store:      kv.New(kv.Options{Observe: history.Publish}),
+		store:      kv.New(kv.Options{Observe: history.Publish, Restored: history.Restored}),
 		keyBrought: make(chan seal.Key, 1),
 		deviceUp:   make(chan struct{}),
 	}

@@ -22,6 +22,15 @@ import (
 // ticksPerHeartbeat is how finely the core divides time.
 const ticksPerHeartbeat = 10
 
+// snapshotShare is the part of limits.log_bytes after which a snapshot takes
+// the place of the log: often enough that the log stays far from its limit
+// while a member catches up, seldom enough to spare the card.
+const snapshotShare = 4
+
+// trailShare is the part of limits.log_bytes that stays behind a snapshot, so
+// that a member which was away for a moment need not be sent all of it.
+const trailShare = 16
+
 // device is everything that needs the cluster's key.
 type device struct {
 	cfg    Config
@@ -79,8 +88,9 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 			ProposalBase:    proposalBase(id.ID, id.Boot),
 			MaxCommandBytes: a.cfg.Limits.CommandBytes + kv.MaxOverhead,
 			MaxLogBytes:     a.cfg.Limits.LogBytes,
+			MaxTrailBytes:   a.cfg.Limits.LogBytes / trailShare,
 		},
-		Tick: tick, Name: a.cfg.Name,
+		Tick: tick, Name: a.cfg.Name, SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
 		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters,
 	}, server.Parts{Comms: comms, Log: a.db, App: a.store, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader}}, a.opened.Stored)
 	if err != nil {

