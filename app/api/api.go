@@ -187,6 +187,9 @@ type Traffic struct {
 type Storage struct {
 	Saves    uint64 `json:"saves"`
 	LogBytes uint64 `json:"log_bytes"` // of entries, in memory
+	// Snapshot is the index up to which a snapshot stands for the log, 0 for
+	// none.
+	Snapshot uint64 `json:"snapshot"`
 	Error    string `json:"error,omitempty"`
 }
 

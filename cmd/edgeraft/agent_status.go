@@ -50,7 +50,7 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	s.Members = memberList(st, peers, a.opened.Identity.ID)
 	s.Traffic = d.traffic(st.Drops)
 	stats := a.db.Stats()
-	s.Storage = api.Storage{Saves: stats.Saves, LogBytes: uint64(st.LogBytes)}
+	s.Storage = api.Storage{Saves: stats.Saves, LogBytes: uint64(st.LogBytes), Snapshot: uint64(st.Snapshot)}
 	s.Warnings = append(s.Warnings, d.warnings(st, s.Members)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
 	return s, nil

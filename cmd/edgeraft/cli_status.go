@@ -156,6 +156,9 @@ func clusterLine(s api.Status) string {
 
 func storageLine(s api.Storage) string {
 	line := fmt.Sprintf("%d saves, log %s", s.Saves, size(s.LogBytes))
+	if s.Snapshot > 0 {
+		line += fmt.Sprintf(", snapshot at %d", s.Snapshot)
+	}
 	if s.Error != "" {
 		line += ", FAILED: " + printable(s.Error)
 	}
