@@ -41,7 +41,7 @@ var mayImport = map[string]row{
 
 // testModules may be imported by every test, beside what its package may. A
 // test may also import every package of this module.
-var testModules = []string{"go.uber.org/goleak"}
+var testModules = []string{"go.uber.org/goleak", "github.com/anishathalye/porcupine"}
 
 // soleImporters keeps the table honest: who alone may have a row with this.
 var soleImporters = map[string][]string{

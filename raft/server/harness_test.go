@@ -163,6 +163,10 @@ type device struct {
 
 type world struct {
 	t *testing.T
+	// bootMu guards the servers of devices against restarts under load.
+	bootMu sync.RWMutex
+	// newApp, when not nil, makes the App of a device instead of a list.
+	newApp func(d *device) App
 	// snapshotBytes and trailBytes are for devices booted from now on.
 	snapshotBytes, trailBytes int
 	lan                       *lan
@@ -200,6 +204,10 @@ func (w *world) boot(d *device, m Monitor) {
 	fmt.Fprint(h, d.id, d.boot)
 	rng := rand.New(rand.NewSource(int64(h.Sum64())))
 	d.app = &list{}
+	var app App = d.app
+	if w.newApp != nil {
+		app = w.newApp(d)
+	}
 	s, err := New(Config{
 		Core: raft.Config{
 			ID: d.id, ElectionTicks: 30, HeartbeatTicks: 10, StallTicks: 200,
@@ -207,7 +215,7 @@ func (w *world) boot(d *device, m Monitor) {
 		},
 		SnapshotBytes: w.snapshotBytes,
 		Tick:          testTick, Name: "device " + string(d.id[:4]), MaxVoters: 5,
-	}, Parts{Comms: w.lan.port(d.id), Log: d.card, App: d.app, Monitor: m}, d.card.stored)
+	}, Parts{Comms: w.lan.port(d.id), Log: d.card, App: app, Monitor: m}, d.card.stored)
 	if err != nil {
 		w.t.Fatal(err)
 	}
