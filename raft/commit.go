@@ -42,6 +42,9 @@ func (c *Core) advanceCommit() {
 // commitTo raises the commit index; it never falls.
 func (c *Core) commitTo(i Index) {
 	c.commit = max(c.commit, i)
+	if c.incoming != nil && c.incoming.index <= c.commit {
+		c.incoming = nil // the entries came another way
+	}
 }
 
 // ownTermCommitted reports whether a leader has committed an entry of its own

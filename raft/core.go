@@ -194,7 +194,7 @@ type Ready struct {
 	Messages  []Message  // send now
 	Committed []Entry    // apply, in this order
 	Reads     []ReadDone // reads that may be served
-	Failed    []Failed   // proposals that surely have no effect
+	Failed    []Failed   // proposals that surely have no effect, but for ErrOutcomeUnknown
 }
 
 // ReadDone says that reads up to number Seq may be served by a state that has
@@ -204,7 +204,8 @@ type ReadDone struct {
 	Index Index
 }
 
-// Failed is a proposal that will not be committed, and why.
+// Failed is a proposal that will not be committed, and why. With
+// ErrOutcomeUnknown it may be, or is: a snapshot stood for the entries here.
 type Failed struct {
 	ID  ProposalID
 	Err error

@@ -37,6 +37,7 @@ func (leader) tick(c *Core) {
 	l := &c.lead
 	for _, p := range l.peers {
 		p.silent++
+		p.sinceSent++
 	}
 	if c.log.last() > c.commit || c.diskBehind() {
 		l.sinceCommit++

@@ -23,9 +23,10 @@ type progress struct {
 	silent  int    // ticks since it was heard
 	readAck uint64 // the newest read round it confirmed
 	// sending is the snapshot it gets, nil while it gets entries, and sent how
-	// much of that it has.
-	sending *Snapshot
-	sent    int
+	// much of that it has. sinceSent counts the ticks since the last piece.
+	sending   *Snapshot
+	sent      int
+	sinceSent int
 	// commitSent is the commit index it was told last.
 	commitSent Index
 }
@@ -51,7 +52,9 @@ func (c *Core) replicate(to NodeID, p *progress, announce bool) {
 		c.sendSnapshot(to, p, announce)
 		return
 	}
-	p.sending = nil
+	if p.sending != nil {
+		p.sending, p.waiting = nil, false
+	}
 	for {
 		var es []Entry
 		// A probe carries entries once; after that only heartbeats go to a
@@ -96,6 +99,7 @@ func (c *Core) receiveAppendResponse(m Message, b AppendResponse) error {
 	p.flight = slices.DeleteFunc(p.flight, func(i Index) bool { return i <= arrived })
 	if b.Match > p.match {
 		p.match = b.Match
+		p.next = max(p.next, p.match+1)
 		c.advanceCommit()
 	}
 	if m.From == c.lead.successor {
@@ -105,8 +109,11 @@ func (c *Core) receiveAppendResponse(m Message, b AppendResponse) error {
 		c.backUp(p, b)
 		return nil
 	}
+	if p.sending != nil && p.next <= c.log.base {
+		c.repeatPiece(p, arrived)
+		return nil
+	}
 	p.probing, p.waiting = false, false
-	p.next = max(p.next, p.match+1)
 	return nil
 }
 

@@ -19,6 +19,7 @@ type storage struct {
 	dirty     bool      // term, vote, cluster, entries or snapshot changed since the last Save
 	snapshot  *Snapshot // to be in the next Save
 	reset     bool      // what is stored of the log must go with the next Save
+	resetSeq  uint64    // the last Save with which that was so
 	seq       uint64    // of the last Save handed out
 	done      uint64    // the last one reported durable
 	savedTerm Term      // the term that is durable
@@ -38,6 +39,9 @@ const maxPendingSaves = 64
 
 // slowTicks is how many ticks without progress make storage count as slow.
 const slowTicks = 2
+
+// resetting reports whether a Save that drops the stored log is not durable yet.
+func (s *storage) resetting() bool { return s.reset || s.resetSeq > s.done }
 
 func (s *storage) slow() bool { return s.age >= slowTicks }
 
@@ -82,6 +86,9 @@ func (c *Core) takeSave() *Save {
 		c.log.handed = last
 	}
 	save.Snapshot, save.Reset, save.First = s.snapshot, s.reset, c.log.base+1
+	if s.reset {
+		s.resetSeq = s.seq
+	}
 	s.snapshot, s.reset = nil, false
 	s.pending = append(s.pending, pendingSave{s.seq, c.hard.Term, c.hard.Vote, c.log.last()})
 	return save

@@ -20,7 +20,9 @@ func (c *Core) snapshotIndex() Index {
 // and on storage together with the save of the snapshot, and only as far as
 // they are durable; MaxTrailBytes of them stay for members that lag a little.
 // The data must not be changed afterwards. A state that is too large, or no
-// newer than the last, is refused.
+// newer than the last, is refused; with ErrBusy also while a snapshot that took
+// the place of the log is not durable, so that a Save that drops the log ends
+// with the snapshot that stands for it, also when it is merged.
 func (c *Core) Snapshot(data []byte) error {
 	i := c.applied
 	switch {
@@ -28,6 +30,8 @@ func (c *Core) Snapshot(data []byte) error {
 		return fmt.Errorf("take a snapshot of %d bytes where %d are allowed: %w", len(data), c.cfg.MaxSnapshotBytes, ErrTooLarge)
 	case i <= c.snapshotIndex() || i < c.log.base:
 		return fmt.Errorf("take a snapshot at index %d: there is one at %d: %w", i, c.snapshotIndex(), ErrUnexpected)
+	case c.store.resetting():
+		return fmt.Errorf("take a snapshot at index %d: that at %d is not durable yet: %w", i, c.snapshotIndex(), ErrBusy)
 	}
 	conf := c.confs.at(i)
 	c.snap = &Snapshot{
@@ -87,8 +91,7 @@ func (c *Core) startFrom(from Stored) ([]Entry, error) {
 
 // sendSnapshot sends a member the next piece of the snapshot. One piece is on
 // its way at a time, so that heartbeats and others get their turn, and in all
-// no more than MaxSnapshotRate in a tick. An announcement repeats a piece that
-// may be lost.
+// no more than MaxSnapshotRate in a tick.
 func (c *Core) sendSnapshot(to NodeID, p *progress, announce bool) {
 	if p.sending == nil || p.sending.Index <= p.match {
 		p.sending, p.sent, p.waiting = c.snap, 0, false
@@ -99,16 +102,26 @@ func (c *Core) sendSnapshot(to NodeID, p *progress, announce bool) {
 		c.send(to, AppendRequest{Commit: c.commit, Read: c.lead.round})
 	}
 	s := p.sending
-	if p.waiting && !announce || c.lead.snapshotBytes <= 0 && !announce {
+	if p.waiting || c.lead.snapshotBytes <= 0 {
 		return
 	}
 	data := s.Data[p.sent:min(p.sent+c.cfg.MaxAppendBytes, len(s.Data))]
 	c.lead.snapshotBytes -= len(data)
-	p.waiting = true
+	p.waiting, p.sinceSent = true, 0
 	c.send(to, SnapshotRequest{
 		Index: s.Index, Term: s.Term, Config: s.Config, ConfigIndex: s.ConfigIndex,
 		Size: uint64(len(s.Data)), Sum: s.Sum, Offset: uint64(p.sent), Data: data,
 	})
+}
+
+// repeatPiece sends the piece under way again if it may be lost: the member
+// answers heartbeats, and arrived is all it says it has. Each piece is thus
+// answered or repeated, not both, or there would be ever more of them; and one
+// that is gone is sent nothing but heartbeats.
+func (c *Core) repeatPiece(p *progress, arrived Index) {
+	if arrived < p.sending.Index && p.sinceSent >= c.cfg.HeartbeatTicks {
+		p.waiting = false
+	}
 }
 
 func (c *Core) receiveSnapshotResponse(m Message, b SnapshotResponse) error {
@@ -119,6 +132,9 @@ func (c *Core) receiveSnapshotResponse(m Message, b SnapshotResponse) error {
 	p.silent = 0
 	if p.sending == nil || p.sending.Index != b.Index || b.Offset > uint64(len(p.sending.Data)) {
 		return nil // about an earlier one
+	}
+	if int(b.Offset) == p.sent {
+		return nil // it had that piece already, or it came damaged: the next is under way, or will be repeated
 	}
 	p.sent, p.waiting = int(b.Offset), false
 	return nil
@@ -145,7 +161,6 @@ func (c *Core) receiveSnapshot(m Message, b SnapshotRequest) error {
 	c.elapsed = 0
 	if b.Index <= c.commit || c.log.matches(b.Index, b.Term) {
 		// Its entries are here. What a leader has in a snapshot is committed.
-		c.incoming = nil
 		c.verified = max(c.verified, b.Index)
 		c.commitTo(b.Index)
 		c.send(m.From, c.appendAnswer())
@@ -181,7 +196,7 @@ func (c *Core) checkSnapshot(m Message, b SnapshotRequest) error {
 	switch {
 	case c.role == Leader || c.leader != "" && c.leader != m.From:
 		return unexpected("a second leader in one term")
-	case b.Index == 0 || b.Index > maxIndex || b.Term == 0 || b.Term > m.Term || b.Config == nil || b.ConfigIndex > b.Index:
+	case b.Index == 0 || b.Index > maxIndex || b.Term == 0 || b.Term > m.Term || b.Config == nil || b.ConfigIndex == 0 || b.ConfigIndex > b.Index:
 		return unexpected("it is none")
 	case b.Size > uint64(c.cfg.MaxSnapshotBytes) || b.Offset > b.Size || uint64(len(b.Data)) > b.Size-b.Offset:
 		return unexpected("its size is impossible")

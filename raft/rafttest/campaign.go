@@ -22,6 +22,8 @@ type Result struct {
 	Committed int // entries
 	Acked     int // proposals
 	Reads     int // answered
+	Snapshots int // taken
+	Restores  int
 	Recovery  int // ticks from the end of the faults to convergence
 	Violation *Violation
 }
@@ -56,7 +58,7 @@ func run(seed uint64, trace int) Result {
 	p := newProfile(rng.Fork())
 	c := &campaign{rng: rng.Fork(), profile: p, res: Result{Seed: seed}}
 	c.Cluster = New(Options{
-		Seed: seed, Voters: p.voters, Blank: p.blank, Config: p.config, Sleepy: p.sleepy, Trace: trace,
+		Seed: seed, Voters: p.voters, Blank: p.blank, Config: p.config, Sleepy: p.sleepy, Trace: trace, SnapshotBytes: p.every,
 	})
 	c.tracef("profile %+v", p)
 	if p.voters == 0 {
@@ -71,11 +73,15 @@ func run(seed uint64, trace int) Result {
 	c.planFault()
 	c.planClient()
 	c.planMembership()
+	if p.snapshots {
+		c.planSnapshot()
+	}
 	c.RunFor(faultyTicks)
 	c.recover()
 	c.converge()
 	c.idle()
 	c.res.Events, c.res.Violation = c.Events(), c.Failed()
+	c.res.Snapshots, c.res.Restores = c.snapshots, c.restores
 	c.res.Committed = len(c.check.committed.entries)
 	for _, op := range c.ops {
 		if op.Outcome == Committed {
@@ -139,6 +145,18 @@ func (c *campaign) planMembership() {
 			c.churn()
 		}
 		c.planMembership()
+	})
+}
+
+// planSnapshot lets nodes take snapshots at random moments, beside those that
+// what they applied calls for.
+func (c *campaign) planSnapshot() {
+	c.clock.after(c.rng.Between(Tick, 30*Tick), func() {
+		if c.ending {
+			return
+		}
+		c.TakeSnapshot(c.rng.Intn(len(c.Nodes)))
+		c.planSnapshot()
 	})
 }
 

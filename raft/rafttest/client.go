@@ -14,7 +14,7 @@ const (
 	Open      Outcome = iota // not yet
 	Committed                // acknowledged
 	Failed                   // surely without effect
-	Unknown                  // the node crashed, or it was cancelled too late
+	Unknown                  // the node crashed, or was sent a snapshot, or it was cancelled too late
 )
 
 // Op is a proposal made by a client on a node.
@@ -119,6 +119,7 @@ func (c *Cluster) lose(n *Node) {
 func (c *Cluster) apply(n *Node, e raft.Entry) {
 	c.check.applying(n, e)
 	n.Applied = append(n.Applied, e)
+	n.sinceSnapshot += e.Size()
 	if op := c.ops[e.ID]; e.ID != 0 && op != nil && op.Node == n && op.boot == n.boot && op.Outcome == Open {
 		op.Index = e.Index
 		c.end(op, Committed)
@@ -131,7 +132,12 @@ func (c *Cluster) fail(n *Node, f raft.Failed) {
 		c.violate("one outcome", "%v: proposal %d failed, which it does not have", n, f.ID)
 		return
 	}
-	if op.Outcome == Open { // not cancelled meanwhile
+	if op.Outcome != Open {
+		return // cancelled meanwhile
+	}
+	if errors.Is(f.Err, raft.ErrOutcomeUnknown) {
+		c.end(op, Unknown)
+	} else {
 		op.Err = f.Err
 		c.end(op, Failed)
 		c.check.ineffective(op)

@@ -14,6 +14,9 @@ type Options struct {
 	Blank  int // devices beside them that belong to no cluster yet
 	// Config may change limits and timing; it is called for each start.
 	Config func(*raft.Config)
+	// SnapshotBytes is how much a node applies between two snapshots; 0: it
+	// takes none of its own accord.
+	SnapshotBytes int
 	// Sleepy devices wake only when TicksUntilWork says so, as real ones do.
 	// The others wake at every tick.
 	Sleepy bool
@@ -41,7 +44,9 @@ type Cluster struct {
 	open   []*Op
 	trace  []string
 	events int
-	failed *Violation
+	// How many snapshots were taken, and restored.
+	snapshots, restores int
+	failed              *Violation
 }
 
 // Violation is an invariant that did not hold, and how it came to that.
@@ -75,7 +80,7 @@ func New(o Options) *Cluster {
 	}
 	for i := range o.Voters + o.Blank {
 		n := &Node{Index: i, ID: nodeID(i), cluster: c, rng: c.rng.Fork(), tickLen: Tick}
-		n.Disk = &Disk{MinDelay: 1, MaxDelay: Tick / 4, cluster: c, node: n, rng: n.rng.Fork()}
+		n.Disk = &Disk{MinDelay: 1, MaxDelay: Tick / 4, first: 1, cluster: c, node: n, rng: n.rng.Fork()}
 		if i < o.Voters {
 			n.Disk.state = start.State
 			n.Disk.entries.replace(start.Entries)
@@ -170,8 +175,23 @@ func (c *Cluster) send(from *Node, m raft.Message) {
 		c.tracef("%v -> %v  %s%s", from, to, describe(m), [...]string{" LOST", "", " TWICE"}[min(len(delays), 2)])
 	}
 	for _, d := range delays {
+		m := c.damage(m)
 		c.clock.after(d, func() { c.deliver(to, m) })
 	}
+}
+
+// damage changes a byte of a piece of a snapshot, as often as the network does
+// that. The messages of a real device are protected; what they carry was not
+// when it was read from a disk.
+func (c *Cluster) damage(m raft.Message) raft.Message {
+	b, ok := m.Body.(raft.SnapshotRequest)
+	if !ok || len(b.Data) == 0 || !c.Net.rng.Chance(c.Net.Damage) {
+		return m
+	}
+	b.Data = append([]byte(nil), b.Data...)
+	b.Data[c.Net.rng.Intn(len(b.Data))]++
+	m.Body = b
+	return m
 }
 
 func (c *Cluster) deliver(to *Node, m raft.Message) {

@@ -30,6 +30,8 @@ func describe(m raft.Message) string {
 		if len(b.Proposals) > 0 {
 			what += fmt.Sprintf(" from number %d", b.Proposals[0].Seq)
 		}
+	case raft.SnapshotRequest:
+		what = fmt.Sprintf("Snapshot %d/%d bytes %d+%d of %d", b.Index, b.Term, b.Offset, len(b.Data), b.Size)
 	default:
 		what = fmt.Sprintf("%T%+v", m.Body, m.Body)
 	}

@@ -18,13 +18,17 @@ type Disk struct {
 	rng     *Rand
 	stuck   bool
 	state   raft.HardState
-	entries history // what is durable
-	queue   []raft.Save
-	writing int    // how many of queue the write under way covers
-	seq     uint64 // of the last save submitted in this boot
-	last    raft.Index
-	crashes int // tells late completions of an earlier boot
-	waiting bool
+	// entries are those that are durable, and before them those for which the
+	// durable snapshot stands. On the disk are only those from first on.
+	entries  history
+	snapshot *raft.Snapshot // nil for none
+	first    raft.Index
+	queue    []raft.Save
+	writing  int    // how many of queue the write under way covers
+	seq      uint64 // of the last save submitted in this boot
+	last     raft.Index
+	crashes  int // tells late completions of an earlier boot
+	waiting  bool
 }
 
 // submit takes a save that is to become durable after all before it.
@@ -33,6 +37,13 @@ func (d *Disk) submit(s raft.Save) {
 		d.cluster.violate("save order", "%v: save %d follows save %d", d.node, s.Seq, d.seq)
 	}
 	d.seq = s.Seq
+	if s.Reset {
+		if s.Snapshot == nil || s.First != s.Snapshot.Index+1 {
+			d.cluster.violate("save order", "%v: save %d drops the log without a snapshot in its place", d.node, s.Seq)
+			return
+		}
+		d.last = s.Snapshot.Index
+	}
 	for i, e := range s.Entries {
 		if i == 0 && e.Index > d.last+1 || i > 0 && e.Index != d.last+1 || e.Index == 0 {
 			d.cluster.violate("save order", "%v: save %d holds entry %d after entry %d", d.node, s.Seq, e.Index, d.last)
@@ -80,8 +91,44 @@ func (d *Disk) write(n int) {
 		merged.Merge(s)
 	}
 	d.state = merged.State
-	d.entries.replace(merged.Entries)
+	d.change(merged)
 	d.queue = append(d.queue[:0:0], d.queue[n:]...)
+}
+
+// change brings the entries and the snapshot up to date. A real disk does it all
+// at once, and so must this.
+func (d *Disk) change(s raft.Save) {
+	if s.Reset {
+		if s.Snapshot == nil || s.First != s.Snapshot.Index+1 {
+			d.cluster.violate("save order", "%v: save %d, merged, drops the log without a snapshot in its place", d.node, s.Seq)
+			return
+		}
+		d.entries = history{}
+		d.entries.standIn(&d.cluster.check.committed, s.Snapshot.Index)
+		d.first = s.First
+	}
+	if s.Snapshot != nil {
+		if d.snapshot != nil && s.Snapshot.Index <= d.snapshot.Index {
+			d.cluster.violate("snapshots never go back", "%v: that at %d takes the place of that at %d", d.node, s.Snapshot.Index, d.snapshot.Index)
+		}
+		d.snapshot = s.Snapshot
+	}
+	if len(s.Entries) > 0 && (s.Entries[0].Index > d.entries.last()+1 || s.Entries[0].Index < d.first) {
+		d.cluster.violate("save order", "%v: save %d, merged, holds entry %d, and %d to %d are stored", d.node, s.Seq, s.Entries[0].Index, d.first, d.entries.last())
+		return
+	}
+	d.entries.replace(s.Entries)
+	through := raft.Index(0)
+	if d.snapshot != nil {
+		through = d.snapshot.Index
+	}
+	if s.First == 0 || s.First > through+1 || through > d.entries.last() {
+		d.cluster.violate("the snapshot and the log are one", "%v: save %d needs entries from %d on; the snapshot stands for %d, %d are stored", d.node, s.Seq, s.First, through, d.entries.last())
+		return
+	}
+	if d.rng.Chance(500) { // it may, it need not
+		d.first = max(d.first, s.First)
+	}
 }
 
 // crash loses what is not durable. How much of what was under way reached the
@@ -95,7 +142,7 @@ func (d *Disk) crash() {
 
 // stored is what a restart finds.
 func (d *Disk) stored() raft.Stored {
-	return raft.Stored{State: d.state, Entries: append([]raft.Entry(nil), d.entries.entries...)}
+	return raft.Stored{State: d.state, Snapshot: d.snapshot, Entries: append([]raft.Entry(nil), d.entries.entries[d.first-1:]...)}
 }
 
 // Stick makes the disk finish nothing until Unstick: an fsync that hangs.

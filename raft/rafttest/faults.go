@@ -16,6 +16,11 @@ type profile struct {
 	slowDisks     bool
 	skew          int  // how far clocks run wrong at most, in thousandths
 	tiny          bool // one entry a request
+	snapshots     bool // are taken, by size and at random
+	every         int  // bytes applied between snapshots
+	trail         int  // bytes of entries kept below one
+	piece, rate   int  // bytes of a snapshot in a request and in a tick
+	damage        int  // of a thousand pieces
 }
 
 func newProfile(r *Rand) profile {
@@ -38,12 +43,24 @@ func newProfile(r *Rand) profile {
 	}
 	p.skew = []int{0, 100, 400}[r.Intn(3)]
 	p.tiny = r.Chance(200)
+	if p.snapshots = r.Chance(700); p.snapshots {
+		p.every = []int{1, 300, 2000, 10000}[r.Intn(4)]
+		p.trail = []int{1, 500, 3000}[r.Intn(3)]
+		p.piece, p.rate = []int{10, 50, 200, 0}[r.Intn(4)], []int{5, 100, 0}[r.Intn(3)]
+		p.damage = []int{0, 0, 50}[r.Intn(3)]
+	}
 	return p
 }
 
 func (p profile) config(cfg *raft.Config) {
 	if p.tight {
 		p.limits(cfg)
+	}
+	if p.snapshots {
+		cfg.MaxTrailBytes, cfg.MaxSnapshotRate = p.trail, p.rate
+		if p.piece > 0 {
+			cfg.MaxAppendBytes = p.piece
+		}
 	}
 	if p.tiny {
 		cfg.MaxAppendBytes = 1
@@ -61,7 +78,7 @@ func (p profile) limits(cfg *raft.Config) {
 func (c *campaign) setNet() {
 	p, n := c.profile, c.Net
 	n.Repair()
-	n.Loss, n.Duplicate = p.loss, p.dup
+	n.Loss, n.Duplicate, n.Damage = p.loss, p.dup, p.damage
 	if p.late > 0 {
 		n.Late, n.MaxLate = p.late, lateTicks*Tick
 	}

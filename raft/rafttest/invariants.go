@@ -33,6 +33,9 @@ func (k *checker) init(c *Cluster) {
 
 // saving checks that what goes to the disk is what the Core works with.
 func (k *checker) saving(n *Node, s raft.Save) {
+	if s.Snapshot != nil {
+		k.snapshot(n, s.Snapshot)
+	}
 	for _, e := range s.Entries {
 		if have, ok := n.core.Entry(e.Index); !ok || have.Term != e.Term || have.ID != e.ID {
 			k.c.violate("saves are true", "%v: save %d holds another entry %d than the log", n, s.Seq, e.Index)
@@ -43,8 +46,17 @@ func (k *checker) saving(n *Node, s raft.Save) {
 // follow brings the picture of a node's log up to date, and checks Log
 // Matching for what is new.
 func (k *checker) follow(n *Node, s raft.Status) {
+	base := s.First - 1
+	if base > n.base && base > n.restored && base > n.Disk.entries.last() || base > n.log.last() {
+		k.c.violate("only what is durable is dropped", "%v: its log begins at %d, %d are durable, and it restored a snapshot at %d", n, s.First, n.Disk.entries.last(), n.restored)
+		return
+	}
+	if base > s.Snapshot {
+		k.c.violate("only what is in a snapshot is dropped", "%v: its log begins at %d, its snapshot is at %d", n, s.First, s.Snapshot)
+	}
+	n.base = base
 	keep := min(n.log.last(), s.Last)
-	for keep > 0 {
+	for keep > base {
 		if e, _ := n.core.Entry(keep); e.Term == n.log.term(keep) && e.ID == n.log.entries[keep-1].ID {
 			break
 		}
@@ -81,8 +93,12 @@ func (k *checker) change(n *Node, s raft.Status, at raft.Index) {
 			k.c.violate("one change at a time", "%v starts a change at %d, and that at %d is not committed", n, at, i)
 		}
 	}
-	if e, _ := n.core.Entry(s.Commit); e.Term != s.Term {
-		k.c.violate("change after own-term commit", "%v starts a change in term %d, and has committed up to entry %d of term %d", n, s.Term, s.Commit, e.Term)
+	term := n.log.term(s.Commit) // also where the log itself is in a snapshot
+	if e, ok := n.core.Entry(s.Commit); ok {
+		term = e.Term
+	}
+	if term != s.Term {
+		k.c.violate("change after own-term commit", "%v starts a change in term %d, and has committed up to entry %d of term %d", n, s.Term, s.Commit, term)
 	}
 }
 
@@ -95,6 +111,9 @@ func (k *checker) node(n *Node) {
 	}
 	if s.Commit > s.Last || s.Applied > s.Commit {
 		k.c.violate("commit within the log", "%v: applied %d, commit %d, last %d", n, s.Applied, s.Commit, s.Last)
+	}
+	if e, ok := n.core.Entry(s.First - 1); ok || s.Applied != raft.Index(len(n.Applied)) {
+		k.c.violate("applied is what the App has", "%v: applied %d, the App has %d; entry %d", n, s.Applied, len(n.Applied), e.Index)
 	}
 	if s.Stable > s.Last {
 		k.c.violate("stable within the log", "%v: stable %d, last %d", n, s.Stable, s.Last)

@@ -9,6 +9,7 @@ type Network struct {
 	MaxDelay  Time
 	Late      int  // of a thousand messages, that come very late
 	MaxLate   Time // how late at most
+	Damage    int  // of a thousand pieces of snapshots
 
 	Sent int // messages handed in, since the start
 
@@ -26,7 +27,7 @@ func perfectNetwork(rng *Rand) *Network {
 
 // Repair ends all faults. What is under way still arrives when it was to.
 func (n *Network) Repair() {
-	n.Loss, n.Duplicate, n.Late = 0, 0, 0
+	n.Loss, n.Duplicate, n.Late, n.Damage = 0, 0, 0, 0
 	n.MinDelay, n.MaxDelay = 1, Tick/4
 	clear(n.cut)
 }

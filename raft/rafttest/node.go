@@ -34,7 +34,11 @@ type Node struct {
 	plan    int  // tells outdated wake-ups
 	paused  Time // no input is processed before
 
-	reads  []*ReadOp
+	reads         []*ReadOp
+	sinceSnapshot int        // bytes applied since the last one
+	restored      raft.Index // the newest snapshot restored since the start
+	base          raft.Index // at the end of the event before, the log was dropped up to here
+
 	commit raft.Index          // at the end of the event before
 	config *raft.Configuration // likewise
 }
@@ -79,10 +83,14 @@ func (n *Node) Start() {
 		return
 	}
 	n.core, n.Applied, n.commit, n.config, n.quiet = core, nil, 0, nil, 0
+	n.sinceSnapshot, n.restored, n.base = 0, 0, 0
 	n.log = history{}
-	n.log.replace(stored.Entries)
+	n.log.replace(n.Disk.entries.entries)
+	if stored.Snapshot != nil {
+		n.restored = stored.Snapshot.Index // begins below it or there
+	}
 	n.ticked, n.planned, n.paused = c.clock.now, 1, 0
-	c.tracef("%v starts (boot %d) with term %d, vote %q, %d entries", n, n.boot, stored.State.Term, stored.State.Vote, len(stored.Entries))
+	c.tracef("%v starts (boot %d) with term %d, vote %q, snapshot at %d, entries %d to %d", n, n.boot, stored.State.Term, stored.State.Vote, n.restored, n.Disk.first, n.Disk.last)
 	c.settle(n)
 }
 
@@ -191,7 +199,12 @@ func (c *Cluster) settle(n *Node) {
 	for rounds := 0; ; rounds++ {
 		rd := n.core.Ready()
 		if rd.Empty() {
-			break
+			if limit := c.opts.SnapshotBytes; limit == 0 || n.sinceSnapshot < limit || c.failed != nil {
+				break
+			}
+			c.check.node(n)
+			c.takeSnapshot(n)
+			continue
 		}
 		if rounds >= maxReady {
 			c.violate("rest", "%v still wants something after %d calls of Ready: %+v", n, rounds, rd)
@@ -228,6 +241,7 @@ func (c *Cluster) carryOut(n *Node, rd raft.Ready) {
 	for _, m := range rd.Messages {
 		c.send(n, m)
 	}
+	c.restore(n, rd.Restore)
 	for _, e := range rd.Committed {
 		c.apply(n, e)
 	}

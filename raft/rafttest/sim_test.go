@@ -36,6 +36,8 @@ func TestSim(t *testing.T) {
 		total.Committed += res.Committed
 		total.Acked += res.Acked
 		total.Reads += res.Reads
+		total.Snapshots += res.Snapshots
+		total.Restores += res.Restores
 		total.Recovery = max(total.Recovery, res.Recovery)
 		if res.Violation != nil {
 			t.Error(res.Violation)
@@ -44,8 +46,8 @@ func TestSim(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d seeds: %d events, %d faults, %d entries committed, %d proposals acknowledged, %d reads answered; slowest recovery %d ticks",
-		*seedCount, total.Events, total.Faults, total.Committed, total.Acked, total.Reads, total.Recovery)
+	t.Logf("%d seeds: %d events, %d faults, %d entries committed, %d proposals acknowledged, %d reads answered, %d snapshots taken and %d restored; slowest recovery %d ticks",
+		*seedCount, total.Events, total.Faults, total.Committed, total.Acked, total.Reads, total.Snapshots, total.Restores, total.Recovery)
 	if *seedCount >= 100 && (total.Acked < int(*seedCount) || total.Reads < int(*seedCount)) {
 		t.Error("so little was done that nothing is proven")
 	}
