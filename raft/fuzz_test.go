@@ -2,6 +2,7 @@ package raft
 
 import (
 	"encoding/binary"
+	"hash/crc32"
 	"testing"
 )
 
@@ -66,7 +67,7 @@ func (f *fuzzInput) entries(prev Index) []Entry {
 }
 
 func (f *fuzzInput) body() Body {
-	switch f.byte() % 17 {
+	switch f.byte() % 20 {
 	case 0:
 		return PreVoteRequest{LastIndex: Index(f.number()), LastTerm: Term(f.number())}
 	case 1:
@@ -105,6 +106,22 @@ func (f *fuzzInput) body() Body {
 		return Removed{Index: Index(f.number())}
 	case 15:
 		return ForwardChange{Boot: f.number(), Seq: f.number(), ID: ProposalID(f.number()), Change: Change{Kind: ChangeKind(f.byte() % 6), ID: f.id()}}
+	case 16, 17:
+		b := SnapshotRequest{
+			Index: Index(f.number()), Term: Term(f.number()), ConfigIndex: Index(f.number()),
+			Size: f.number(), Sum: uint32(f.number()), Offset: f.number(), Data: make([]byte, f.byte()%20),
+		}
+		if e := f.entry(1); e.Config != nil || f.bool() {
+			b.Config = e.Config
+		} else {
+			b.Config = voters(idA, idB)
+		}
+		if f.bool() {
+			b.Sum = crc32.Checksum(make([]byte, min(b.Size, 100)), castagnoli)
+		}
+		return b
+	case 18:
+		return SnapshotResponse{Index: Index(f.number()), Offset: f.number()}
 	}
 	return nil
 }
@@ -117,13 +134,13 @@ type fuzzed struct {
 	seq       uint64
 	term      Term
 	commit    Index
-	committed []Entry
-	applied   []Entry
+	committed map[Index]Entry
+	applied   Index // the last entry the App was given, by itself or in a snapshot
 }
 
 func (z *fuzzed) step() {
 	in := z.in
-	switch in.byte() % 16 {
+	switch in.byte() % 17 {
 	case 0, 1, 2, 3, 4, 5:
 		m := Message{Cluster: testCluster, From: in.id(), To: idA, Body: in.body()}
 		switch v := in.byte(); {
@@ -153,6 +170,8 @@ func (z *fuzzed) step() {
 		_ = z.ProposeChange(ch)
 		_, _ = z.RequestChange(ch)
 		_ = z.RequestTransfer(in.id())
+	case 16:
+		_ = z.Snapshot(make([]byte, in.byte()%100))
 	case 11:
 		z.Core.Read()
 		z.Cancel(ProposalID(1000 + in.number()))
@@ -175,8 +194,21 @@ func (z *fuzzed) welcome() Body {
 		return AppendResponse{Rejected: true, Prev: part % (z.log.last() + 1), ConflictTerm: Term(part % 3), ConflictIndex: part % 5}
 	case z.role == Leader && part%8 == 1:
 		return Forward{Boot: 1, Proposals: []ForwardedProposal{{Seq: uint64(part) / 8, ID: ProposalID(part), Data: make([]byte, part)}}}
+	case z.role == Leader && part%8 == 2 && z.snap != nil:
+		return SnapshotResponse{Index: z.snap.Index, Offset: uint64(part) % 100}
 	case z.role == Leader:
 		return AppendResponse{Match: min(z.log.last(), z.commit+part%4), Read: z.lead.round}
+	case part%8 == 3:
+		data := make([]byte, part%16)
+		b := SnapshotRequest{
+			Index: z.commit + part%16, Term: max(z.hard.Term, 1), Config: voters(idA, idB, idC), ConfigIndex: max(z.confs.index(), 1),
+			Size: uint64(len(data)), Sum: crc32.Checksum(data, castagnoli),
+		}
+		if in := z.incoming; in != nil && in.size == b.Size {
+			b.Index, b.Offset = in.index, uint64(len(in.data))
+		}
+		b.Data = data[b.Offset:min(b.Offset+5, b.Size)]
+		return b
 	default:
 		prev := z.log.last() - min(z.log.last()-z.commit, part%3)
 		return AppendRequest{
@@ -198,7 +230,17 @@ func (z *fuzzed) settle() {
 		if rd.Save != nil {
 			z.seq = rd.Save.Seq
 		}
-		z.applied = append(z.applied, rd.Committed...)
+		if s := rd.Restore; s != nil {
+			if s.Index <= z.applied {
+				z.t.Fatalf("the App goes back to %d from %d", s.Index, z.applied)
+			}
+			z.applied = s.Index
+		}
+		for _, e := range rd.Committed {
+			if z.applied++; e.Index != z.applied {
+				z.t.Fatalf("entry %d is applied where %d is next", e.Index, z.applied)
+			}
+		}
 	}
 	z.check()
 }
@@ -212,12 +254,22 @@ func (z *fuzzed) check() {
 		z.t.Fatalf("verified %d, handed %d, last %d, %d bytes, %d unsaved, %d pending", z.verified, z.log.handed, s.Last, z.log.bytes, z.log.unsaved, z.lead.pending)
 	}
 	for i, e := range z.committed {
-		if have := z.log.entries[i]; have.Term != e.Term || have.ID != e.ID {
-			z.t.Fatalf("committed entry %d changed", i+1)
+		if have, ok := z.Entry(i); ok && (have.Term != e.Term || have.ID != e.ID) {
+			z.t.Fatalf("committed entry %d changed", i)
 		}
 	}
+	if s.First > s.Snapshot+1 || s.Snapshot > s.Applied || z.incoming != nil && len(z.incoming.data) > z.cfg.MaxSnapshotBytes {
+		z.t.Fatalf("first %d, snapshot %d, applied %d", s.First, s.Snapshot, s.Applied)
+	}
+	for _, p := range z.lead.peers {
+		if p.sending != nil && p.sent > len(p.sending.Data) || p.next == 0 {
+			z.t.Fatalf("%+v", p)
+		}
+	}
+	for i := max(z.commit+1, s.First); i <= s.Commit; i++ {
+		z.committed[i], _ = z.Entry(i)
+	}
 	z.term, z.commit = s.Term, s.Commit
-	z.committed = append(z.committed, z.log.entries[len(z.committed):s.Commit]...)
 	if len(z.votes) > MaxMembers || len(z.store.held) > maxWithheld || len(z.lead.reads) > z.cfg.MaxPendingReads {
 		z.t.Fatal("a bound does not hold")
 	}
@@ -237,12 +289,13 @@ func runFuzz(t *testing.T, script []byte) {
 	cfg := Config{
 		ID: idA, ElectionTicks: 10, HeartbeatTicks: 2, Boot: 1, ProposalBase: 1000, Random: func(n int) int { return int(in.byte()) % n },
 		MaxUnsavedBytes: 2000, MaxPendingBytes: 2000, MaxInflight: 3, MaxAppendBytes: 500, MaxApplyBytes: 300, MaxProposals: 5, MaxPendingReads: 4, MaxForwardWindow: 4,
+		MaxSnapshotBytes: 90, MaxSnapshotRate: 40, MaxTrailBytes: 300,
 	}
 	core, err := New(cfg, start)
 	if err != nil {
 		t.Fatal(err)
 	}
-	z := &fuzzed{Core: core, t: t, in: in}
+	z := &fuzzed{Core: core, t: t, in: in, committed: map[Index]Entry{}}
 	for len(in.b) > 0 {
 		z.step()
 	}
