@@ -122,3 +122,67 @@ func TestLatePieceHarmsNoTransfer(t *testing.T) {
 		t.Fatal("it is kept for nothing")
 	}
 }
+
+// TestSnapshotOfWhatIsHere: what lies behind it may be acknowledged already, so
+// it stays; and all up to it is committed.
+func TestSnapshotOfWhatIsHere(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	var es []Entry
+	for i := Index(2); i <= 15; i++ {
+		es = append(es, Entry{Index: i, Term: 1, Kind: EntryNoOp})
+	}
+	s.must(idB, 0, AppendRequest{PrevIndex: 1, PrevTerm: 1, Entries: es})
+	s.takeSent()
+	s.must(idB, 0, snapshotAt(10, 1, "state"))
+	if s.log.last() != 15 || s.commit != 10 || len(s.done) != 10 {
+		t.Fatalf("last %d, commit %d, %d applied", s.log.last(), s.commit, len(s.done))
+	}
+	if got := bodies[AppendResponse](s.takeSent()); len(got) != 1 || got[0].Match != 15 {
+		t.Fatalf("%+v", got)
+	}
+}
+
+// TestStartFromSnapshot: stored entries may begin anywhere up to directly
+// behind the snapshot.
+func TestStartFromSnapshot(t *testing.T) {
+	snap := &Snapshot{Index: 5, Term: 1, Config: voters(idA, idB), ConfigIndex: 1, Data: []byte("state")}
+	entries := func(from, to Index) []Entry {
+		var es []Entry
+		for i := from; i <= to; i++ {
+			es = append(es, Entry{Index: i, Term: 1, Kind: EntryNoOp})
+		}
+		return es
+	}
+	for _, c := range []struct {
+		name       string
+		stored     []Entry
+		base, last Index
+		fails      bool
+	}{
+		{name: "none", base: 5, last: 5},
+		{name: "from the beginning", stored: entries(1, 8), base: 1, last: 8},
+		{name: "from below", stored: entries(3, 8), base: 3, last: 8},
+		{name: "from its last", stored: entries(5, 8), base: 5, last: 8},
+		{name: "its last alone", stored: entries(5, 5), base: 5, last: 5},
+		{name: "directly behind", stored: entries(6, 8), base: 5, last: 8},
+		{name: "an end before it", stored: entries(2, 4), base: 5, last: 5},
+		{name: "a gap", stored: entries(7, 8), fails: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			core, err := New(Config{ID: idA, ElectionTicks: 10, HeartbeatTicks: 2, Random: func(int) int { return 0 }},
+				Stored{State: HardState{Cluster: testCluster, Term: 1, Commit: 3}, Snapshot: snap, Entries: c.stored})
+			if c.fails != (err != nil) {
+				t.Fatal(err)
+			}
+			if err != nil {
+				return
+			}
+			if core.log.base != c.base || core.log.last() != c.last || core.log.term(c.base) != 1 || core.commit != 5 {
+				t.Fatalf("base %d, last %d, commit %d", core.log.base, core.log.last(), core.commit)
+			}
+			if rd := core.Ready(); rd.Restore != snap || len(rd.Committed) != 0 || core.confs.index() != 1 {
+				t.Fatalf("%+v", rd)
+			}
+		})
+	}
+}
