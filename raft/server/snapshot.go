@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/edgeraft/edgeraft/raft"
@@ -28,11 +29,14 @@ func (s *Server) snapshot() {
 		return
 	}
 	s.sinceSnapshot = 0
-	if err := s.core.Snapshot(s.parts.App.Snapshot()); err != nil {
+	switch err := s.core.Snapshot(s.parts.App.Snapshot()); {
+	case errors.Is(err, raft.ErrBusy):
+		// The disk is behind with the last one: again in a while.
+		s.sinceSnapshot = s.cfg.SnapshotBytes / 2
+	case err != nil:
 		// The state is larger than a snapshot may be: the log goes on, up to
 		// its limit.
 		s.drops.Snapshots++
-		return
 	}
 	s.drain()
 }
