@@ -186,3 +186,29 @@ func TestStartFromSnapshot(t *testing.T) {
 		})
 	}
 }
+
+// TestInstallTakesBackWhatConflicts: a save under way when a snapshot is
+// installed must not vouch for entries that were not the new leader's.
+func TestInstallTakesBackWhatConflicts(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	s.disk = false
+	s.must(idB, 0, AppendRequest{PrevIndex: 1, PrevTerm: 1, Entries: []Entry{{Index: 2, Term: 1, Kind: EntryNoOp}, {Index: 3, Term: 1, Kind: EntryNoOp}}})
+	old := s.seq
+	s.must(idC, 2, AppendRequest{})
+	s.must(idC, 2, snapshotAt(10, 2, "state"))
+	if s.seq == old {
+		t.Fatal("nothing is saved")
+	}
+	s.Saved(old + 1) // the term
+	s.settle()
+	s.takeSent()
+	s.must(idC, 2, AppendRequest{Read: 1})
+	if got := bodies[AppendResponse](s.takeSent()); len(got) != 1 || got[0].Match > 1 {
+		t.Fatalf("before the snapshot is durable: %+v", got)
+	}
+	s.Saved(s.seq)
+	s.settle()
+	if got := bodies[AppendResponse](s.takeSent()); len(got) != 1 || got[0].Match != 10 {
+		t.Fatalf("after it: %+v", got)
+	}
+}

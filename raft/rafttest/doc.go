@@ -8,9 +8,10 @@
 //
 // Cluster is the machine (cluster.go, node.go, network.go, disk.go, clock.go),
 // with clients on it (client.go) and an App whose state is a digest of all it
-// applied, which is what its snapshots hold (snapshot.go). What must hold is checked after every event
-// (invariants.go). Campaign drives a Cluster through a random mixture of faults
-// and then demands that it recovers (campaign.go, faults.go).
+// applied, which is what its snapshots hold (snapshot.go). What must hold is
+// checked after every event (invariants.go). Campaign drives a Cluster through a
+// random mixture of faults and then demands that it recovers (campaign.go,
+// faults.go).
 //
 // It is for tests only.
 package rafttest

@@ -199,18 +199,18 @@ func (c *Cluster) settle(n *Node) {
 	for rounds := 0; ; rounds++ {
 		rd := n.core.Ready()
 		if rd.Empty() {
-			if limit := c.opts.SnapshotBytes; limit == 0 || n.sinceSnapshot < limit || c.failed != nil {
-				break
-			}
-			c.check.node(n)
-			c.takeSnapshot(n)
-			continue
+			break
 		}
 		if rounds >= maxReady {
 			c.violate("rest", "%v still wants something after %d calls of Ready: %+v", n, rounds, rd)
 			return
 		}
 		c.carryOut(n, rd)
+		// Also while more is committed than applied.
+		if limit := c.opts.SnapshotBytes; limit > 0 && n.sinceSnapshot >= limit {
+			c.check.node(n)
+			c.takeSnapshot(n)
+		}
 	}
 	c.check.node(n)
 	ticks := n.core.TicksUntilWork()
