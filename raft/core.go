@@ -16,6 +16,7 @@ type Config struct {
 	// StallTicks is how long a leader with work in flight may go without
 	// committing anything, or without room on its disk for any, before it steps
 	// down: its heartbeats would otherwise keep a useless leader alive for ever.
+	// A snapshot on its way to a voter counts like a commit.
 	StallTicks int
 	// Random returns a number in [0, n). It is the only source of chance.
 	Random func(n int) int

@@ -136,6 +136,11 @@ func (c *Core) receiveSnapshotResponse(m Message, b SnapshotResponse) error {
 	if int(b.Offset) == p.sent {
 		return nil // it had that piece already, or it came damaged: the next is under way, or will be repeated
 	}
+	if int(b.Offset) > p.sent && c.conf().IsVoter(m.From) && !c.diskBehind() {
+		// What a majority lacks cannot be committed before it is there, and
+		// the next leader would have to begin anew.
+		c.lead.sinceCommit = 0
+	}
 	p.sent, p.waiting = int(b.Offset), false
 	return nil
 }

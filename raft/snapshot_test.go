@@ -212,3 +212,31 @@ func TestInstallTakesBackWhatConflicts(t *testing.T) {
 		t.Fatalf("after it: %+v", got)
 	}
 }
+
+// TestTransferIsNoStall: a leader whose majority needs a snapshot first does not
+// step down while that makes progress, and does when it makes none.
+func TestTransferIsNoStall(t *testing.T) {
+	s := lagging(t, Config{MaxAppendBytes: 1, MaxSnapshotRate: 1})
+	if _, err := s.Propose([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	heartbeats := func(n int) {
+		for range n {
+			s.ticks(1)
+			if s.role == Leader {
+				s.must(idB, 0, AppendResponse{})
+			}
+		}
+	}
+	for offset := range uint64(9) {
+		heartbeats(40)
+		if s.role != Leader {
+			t.Fatalf("%v after %d bytes", s.role, offset)
+		}
+		s.must(idB, 0, SnapshotResponse{Index: s.snap.Index, Offset: offset + 1})
+	}
+	heartbeats(80)
+	if s.role == Leader {
+		t.Fatal("leads on, and nothing moves")
+	}
+}
