@@ -2,6 +2,7 @@ package raft
 
 import (
 	"fmt"
+	"math"
 	"testing"
 )
 
@@ -22,7 +23,7 @@ func newTrio(b *testing.B) *trio {
 	for i, id := range []NodeID{idA, idB, idC} {
 		c, err := New(Config{
 			ID: id, ElectionTicks: 10, HeartbeatTicks: 2, Boot: 1, ProposalBase: uint64(i+1) << 40,
-			Random: func(int) int { return 0 }, MaxLogBytes: 1 << 40,
+			Random: func(int) int { return 0 }, MaxLogBytes: math.MaxInt32,
 		}, from)
 		if err != nil {
 			b.Fatal(err)

@@ -167,8 +167,14 @@ func (a *demoAgent) history(ctx context.Context, upTo uint64) (map[string][]uint
 	return commands, text.Bytes(), nil
 }
 
-// freePorts finds UDP ports that nobody uses at present.
+// freePorts finds UDP ports that nobody uses at present, once it is sure that
+// this machine can talk to itself at all.
 func freePorts(n int) ([]int, error) {
+	probe, err := net.Dial("udp", "127.0.0.1:9")
+	if err != nil {
+		return nil, fmt.Errorf("this machine cannot even reach itself: bring up its loopback interface (ip link set lo up): %w", err)
+	}
+	probe.Close()
 	var ports []int
 	for range n {
 		c, err := net.ListenUDP("udp", nil)
