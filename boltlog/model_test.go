@@ -163,7 +163,7 @@ func randomSnapshot(r *rand.Rand, i raft.Index, term raft.Term) *raft.Snapshot {
 		data[k] = byte(r.Uint32())
 	}
 	return &raft.Snapshot{
-		Index: i, Term: max(term, 1), ConfigIndex: 1, Data: data, Sum: crc32.Checksum(data, castagnoli),
+		Index: i, Term: max(term, 1), ConfigIndex: 1, Data: data, Sum: crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)),
 		Config: &raft.Configuration{Members: []raft.Member{{ID: raft.NodeIDFrom([10]byte{1}), Name: "a", Role: raft.Voter}}},
 	}
 }

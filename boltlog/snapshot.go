@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -17,8 +16,6 @@ import (
 // snapshotPiece is how much of a snapshot is one value: a few pages, so that
 // bbolt finds room for it among pages that became free.
 const snapshotPiece = 32 << 10
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // putSnapshot replaces the stored snapshot.
 func putSnapshot(tx *bolt.Tx, s *raft.Snapshot) error {
@@ -63,7 +60,7 @@ func (c *content) readSnapshot(b *bolt.Bucket) error {
 		}
 		s.Data = append(s.Data, piece...)
 	}
-	if uint64(len(s.Data)) != size || crc32.Checksum(s.Data, castagnoli) != s.Sum {
+	if uint64(len(s.Data)) != size || !s.Intact() {
 		return fmt.Errorf("%w: the snapshot at index %d does not have its checksum", ErrDamaged, s.Index)
 	}
 	c.stored.Snapshot = &s

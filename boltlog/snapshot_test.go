@@ -30,7 +30,7 @@ func TestADamagedSnapshotIsRefused(t *testing.T) {
 			dir := t.TempDir()
 			l, _ := open(t, dir)
 			s := *snap
-			s.Sum = crc32.Checksum(s.Data, castagnoli)
+			s.Sum = crc32.Checksum(s.Data, crc32.MakeTable(crc32.Castagnoli))
 			save(t, l, raft.Save{State: raft.HardState{Term: 1, Commit: 10}, Snapshot: &s, Reset: true, First: 11})
 			if err := l.db.Update(func(tx *bolt.Tx) error { return damage(tx.Bucket(bucketSnapshot)) }); err != nil {
 				t.Fatal(err)

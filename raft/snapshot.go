@@ -7,6 +7,9 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// Intact reports whether the data has its checksum.
+func (s *Snapshot) Intact() bool { return crc32.Checksum(s.Data, castagnoli) == s.Sum }
+
 // snapshotIndex is where the newest snapshot ends, 0 when there is none.
 func (c *Core) snapshotIndex() Index {
 	if c.snap == nil {
@@ -181,10 +184,11 @@ func (c *Core) receiveSnapshot(m Message, b SnapshotRequest) error {
 	}
 	if uint64(len(in.data)) == in.size {
 		c.incoming = nil
-		if crc32.Checksum(in.data, castagnoli) == in.sum {
-			c.install(&Snapshot{
-				Index: b.Index, Term: b.Term, Config: b.Config, ConfigIndex: b.ConfigIndex, Data: in.data, Sum: in.sum,
-			})
+		whole := &Snapshot{
+			Index: b.Index, Term: b.Term, Config: b.Config, ConfigIndex: b.ConfigIndex, Data: in.data, Sum: in.sum,
+		}
+		if whole.Intact() {
+			c.install(whole)
 			return nil // answered when it is durable
 		}
 		in = &incoming{} // damaged on the way: from the start
