@@ -7,7 +7,13 @@ cd "$(dirname "$0")/.."
 scripts/test-deps.sh
 echo "== size of the binaries"
 scripts/cross-build.sh
+# What is measured is the binary as it is shipped.
+case $(uname -m) in
+aarch64) binary=arm64 ;;
+*) binary=amd64 ;;
+esac
 echo "== from the start of the demonstration to the first commit"
-dist/edgeraft-linux-amd64 demo | grep -m 1 -E 'Committed' || true
+dist/edgeraft-linux-$binary demo | grep -m 1 -E 'Committed' || true
 echo "== fail-over and idle cost, three agents in network namespaces"
-go test ./integration -count=1 -timeout 20m -run 'TestFigures' -figures -v "$@" | grep -v -E "^(=== |--- |PASS|ok )"
+EDGERAFT_TEST_BINARY=$PWD/dist/edgeraft-linux-$binary \
+	go test ./integration -count=1 -timeout 20m -run 'TestFigures' -figures -v "$@" | grep -v -E "^(=== |--- |PASS|ok )"
