@@ -57,7 +57,24 @@ func samples() []sample {
 			func() ([]byte, error) { return AppendHardState(nil, s) },
 			func(b []byte) (any, error) { return DecodeHardState(b) }})
 	}
-	return out
+	head := raft.Snapshot{
+		Index: 300, Term: 6, ConfigIndex: 10, Sum: 0xdeadbeef,
+		Config: &raft.Configuration{Members: []raft.Member{{ID: "cccccccccccccc67", Name: "küche", Role: raft.Voter}}},
+	}
+	type sized struct {
+		s    raft.Snapshot
+		size uint64
+	}
+	return append(out, sample{"snapshot-head", sized{head, 3},
+		func() ([]byte, error) {
+			s := head
+			s.Data = []byte("abc")
+			return AppendSnapshotHead(nil, s)
+		},
+		func(b []byte) (any, error) {
+			s, size, err := DecodeSnapshotHead(b)
+			return sized{s, size}, err
+		}})
 }
 
 func TestFormatIsTheOneOfTheGoldenFile(t *testing.T) {
