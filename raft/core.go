@@ -131,7 +131,7 @@ type Core struct {
 }
 
 // New makes a Core from what was on stable storage. It starts as a follower
-// that applies its log from the beginning.
+// that restores its snapshot, if there is one, and applies its log from there.
 func New(cfg Config, from Stored) (*Core, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err

@@ -12,8 +12,8 @@
 //
 // Section numbers are those of D. Ongaro, "Consensus: Bridging Theory and
 // Practice", Stanford 2014 ("the thesis"). One rule of the thesis is one file:
-// election.go, append.go, progress.go, commit.go, membership.go, read.go;
-// proposal.go holds the forwarding of proposals, role.go the roles and all
+// election.go, append.go, progress.go, commit.go, membership.go, read.go,
+// transfer.go, snapshot.go; proposal.go holds the forwarding of proposals, role.go the roles and all
 // transitions between them.
 //
 // A Core is not safe for concurrent use.

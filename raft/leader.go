@@ -116,8 +116,7 @@ func (c *Core) appendAsLeader(e Entry) {
 }
 
 // syncPeers follows the configuration in force: a new member is probed from
-// the end of the log, a removed one is
-// no longer spoken to.
+// the end of the log, a removed one is no longer spoken to.
 func (c *Core) syncPeers() {
 	conf := c.conf()
 	for _, m := range conf.Members {

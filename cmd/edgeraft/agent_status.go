@@ -148,6 +148,9 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("foreign_cluster", "", "A second cluster with this name and key exists: %s, heard from %s. Give one of them another name.",
 			st.Drops.LastForeign, st.Drops.LastForeignFrom)
 	}
+	if st.TooLarge > 0 {
+		add("snapshot_too_large", "", "The state is too large for a snapshot, so the log cannot be shortened. Delete what is not needed.")
+	}
 	if st.LogBytes > d.cfg.Limits.LogBytes*9/10 {
 		add("log_full", "", "The log is nearly full: %d of %d bytes. At the limit nothing more can be committed.",
 			st.LogBytes, d.cfg.Limits.LogBytes)

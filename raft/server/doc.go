@@ -40,8 +40,9 @@ type App interface {
 	// (EntryCommand), and returns its result for whoever proposed it. Entries
 	// of other kinds are Raft's own; they come too, so that the App knows to
 	// which index its state belongs. It is called from one goroutine, once for
-	// each entry, in order, from the first after each start. It must be
-	// deterministic, and must not block: heartbeats wait for it.
+	// each entry, in order, from the first, or the first behind what Restore
+	// brought. It must be deterministic, and must not block: heartbeats wait
+	// for it.
 	Apply(e raft.Entry) []byte
 	// Snapshot returns the whole state as bytes, which stand for all entries
 	// applied so far. It is called as Apply is, once the log has grown enough.

@@ -28,7 +28,8 @@ type Server struct {
 	applied       raft.Index
 	// sinceSnapshot is the size of what was applied since the last one.
 	sinceSnapshot int
-	failed        error // why this device must not go on, nil while it may
+	refused       uint64 // snapshots that were too large to be taken
+	failed        error  // why this device must not go on, nil while it may
 	join          joiner
 	drops         Drops
 	clock         clock
@@ -38,7 +39,6 @@ type Server struct {
 type Drops struct {
 	Foreign    uint64 // of another cluster
 	Unexpected uint64 // that no correct member would send
-	Snapshots  uint64 // not messages: snapshots that were too large to be taken
 	// LastForeign is the cluster, and its member, of the newest foreign one.
 	LastForeign     raft.ClusterID
 	LastForeignFrom raft.NodeID

@@ -36,7 +36,7 @@ func (s *Server) snapshot() {
 	case err != nil:
 		// The state is larger than a snapshot may be: the log goes on, up to
 		// its limit.
-		s.drops.Snapshots++
+		s.refused++
 	}
 	s.drain()
 }

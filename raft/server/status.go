@@ -10,8 +10,11 @@ import (
 // Status is a picture of the device.
 type Status struct {
 	raft.Status
-	Applied    raft.Index // by the App; hides raft.Status.Applied
-	Drops      Drops
+	Applied raft.Index // by the App; hides raft.Status.Applied
+	Drops   Drops
+	// TooLarge counts the snapshots that were not taken because the App's
+	// state has outgrown them: the log then grows to its limit.
+	TooLarge   uint64
 	JoinReason string // why it is not admitted yet, where the cluster said so
 }
 
@@ -19,7 +22,7 @@ type Status struct {
 func (s *Server) Status(ctx context.Context) (Status, error) {
 	var st Status
 	err := s.do(ctx, func() {
-		st = Status{Status: s.core.Status(), Applied: s.applied, Drops: s.drops, JoinReason: s.join.reason}
+		st = Status{Status: s.core.Status(), Applied: s.applied, Drops: s.drops, TooLarge: s.refused, JoinReason: s.join.reason}
 	})
 	if err != nil {
 		return Status{}, fmt.Errorf("status: %w", err)
