@@ -159,6 +159,8 @@ func (r RefusalReason) err() error {
 	switch r {
 	case RefusedLogFull:
 		return ErrLogFull
+	case RefusedTooLarge:
+		return ErrTooLarge
 	case RefusedChangePending:
 		return ErrChangePending
 	case RefusedBadChange:
@@ -305,6 +307,8 @@ func (c *Core) receiveForward(m Message, b Forward) error {
 	for _, p := range b.Proposals {
 		switch {
 		case len(p.Data) > c.cfg.MaxCommandBytes:
+			// The sender's limit is another. This leader's stays what it is.
+			c.send(m.From, ForwardRefused{Boot: b.Boot, Seq: p.Seq, Reason: RefusedTooLarge})
 		case w.take(p.Seq):
 			if c.refuse() == 0 {
 				c.appendAsLeader(Entry{Kind: EntryCommand, ID: p.ID, Data: p.Data})

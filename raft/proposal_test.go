@@ -30,6 +30,24 @@ func TestRefusalIsRepeated(t *testing.T) {
 	}
 }
 
+// TestTooLargeForwardIsRefused: where the limits of two devices differ, the one
+// who proposed is told, and what else came with it is taken.
+func TestTooLargeForwardIsRefused(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	s.leadAndCommit()
+	last := s.log.last()
+	s.must(idB, 0, Forward{Boot: 3, Proposals: []ForwardedProposal{
+		{Seq: 1, ID: 77, Data: make([]byte, DefaultMaxCommandBytes+1)}, {Seq: 2, ID: 78, Data: []byte("x")},
+	}})
+	refused := bodies[ForwardRefused](s.takeSent())
+	if len(refused) != 1 || refused[0] != (ForwardRefused{Boot: 3, Seq: 1, Reason: RefusedTooLarge}) {
+		t.Errorf("refused %+v", refused)
+	}
+	if got := s.log.last() - last; got != 1 {
+		t.Errorf("%d entries, want 1", got)
+	}
+}
+
 // TestForwardIsTakenOnce: repeated, reordered and outdated requests add nothing.
 func TestForwardIsTakenOnce(t *testing.T) {
 	s := newSingle(t, voters(idA, idB, idC))
