@@ -24,6 +24,7 @@ func (c *Core) receiveAppend(m Message, b AppendRequest) error {
 		return nil
 	}
 	grew := c.takeEntries(b)
+	c.hearClock(b.Clock)
 	c.commitTo(min(b.Commit, c.verified))
 	// What grew is answered when it is durable; a heartbeat, a repetition and
 	// a question about reads are answered now, with what is durable now. So is
@@ -54,12 +55,12 @@ func (c *Core) checkAppend(m Message, b AppendRequest) error {
 
 // wellFormed reports whether some leader of term could have sent b.
 func (b AppendRequest) wellFormed(term Term) bool {
-	if (b.PrevIndex == 0) != (b.PrevTerm == 0) || b.PrevTerm > term || b.PrevIndex > maxIndex {
+	if (b.PrevIndex == 0) != (b.PrevTerm == 0) || b.PrevTerm > term || b.PrevIndex > maxIndex || b.Clock > maxTime {
 		return false
 	}
 	prev := Entry{Index: b.PrevIndex, Term: b.PrevTerm}
 	for _, e := range b.Entries {
-		if !e.follows(prev) || e.Term > term {
+		if !e.follows(prev) || e.Term > term || e.Time > b.Clock {
 			return false
 		}
 		prev = e

@@ -99,6 +99,8 @@ type Core struct {
 	cfg  Config
 	hard HardState
 	log  memLog
+	// clock is cluster time, as far as it is known here.
+	clock clusterClock
 	// confs is derived from the log: its newest configuration is in force.
 	confs confHistory
 
@@ -141,7 +143,7 @@ func New(cfg Config, from Stored) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	prev := Entry{Index: c.log.base, Term: c.log.baseTerm}
+	prev := Entry{Index: c.log.base, Term: c.log.baseTerm, Time: c.log.baseTime}
 	for _, e := range entries {
 		if !e.follows(prev) || e.Term > from.State.Term {
 			return nil, fmt.Errorf("raft: stored entry %d (term %d) does not follow entry %d (term %d) in term %d",
@@ -155,6 +157,7 @@ func New(cfg Config, from Stored) (*Core, error) {
 	}
 	c.log.handed = c.log.last()
 	c.log.markStable(c.log.last())
+	c.clock.set(c.log.lastTime(), 0)
 	// The stored commit index is a lower bound, and was written after the
 	// entries it covers; beyond the end it cannot be true.
 	c.commit = max(min(from.State.Commit, c.log.last()), c.applied)

@@ -107,7 +107,7 @@ func (leader) saved(c *Core, advanced bool) {
 
 // appendAsLeader gives e its place at the end of the log.
 func (c *Core) appendAsLeader(e Entry) {
-	e.Index, e.Term = c.log.last()+1, c.hard.Term
+	e.Index, e.Term, e.Time = c.log.last()+1, c.hard.Term, c.ClusterTime()
 	c.lead.pending += e.Size()
 	c.appendLog(e)
 	if e.Kind == EntryConfig {

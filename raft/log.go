@@ -6,6 +6,7 @@ package raft
 type memLog struct {
 	base     Index   // the entries up to here are in a snapshot only
 	baseTerm Term    // of entry base
+	baseTime Time    // likewise
 	entries  []Entry // entries[i].Index == base+1+i
 	bytes    int     // sum of Entry.Size
 	handed   Index   // last entry that is in a Save already
@@ -15,9 +16,10 @@ type memLog struct {
 }
 
 // follows reports whether e can stand in a log directly after prev; the zero
-// Entry stands for the beginning. Terms never decrease along a log (§3.6.3).
+// Entry stands for the beginning. Terms never decrease along a log (§3.6.3), nor
+// does time.
 func (e Entry) follows(prev Entry) bool {
-	return e.Index == prev.Index+1 && e.Term > 0 && e.Term >= prev.Term && (e.Kind != EntryConfig || e.Config != nil)
+	return e.Index == prev.Index+1 && e.Term > 0 && e.Term >= prev.Term && e.Time >= prev.Time && (e.Kind != EntryConfig || e.Config != nil)
 }
 
 func (l *memLog) last() Index { return l.base + Index(len(l.entries)) }
@@ -26,6 +28,16 @@ func (l *memLog) last() Index { return l.base + Index(len(l.entries)) }
 func (l *memLog) from(i Index) []Entry { return l.entries[i-l.base:] }
 
 func (l *memLog) lastTerm() Term { return l.term(l.last()) }
+
+func (l *memLog) lastTime() Time { return l.time(l.last()) }
+
+// time returns the time of entry i, which is not below base nor beyond the end.
+func (l *memLog) time(i Index) Time {
+	if i == l.base {
+		return l.baseTime
+	}
+	return l.entries[i-l.base-1].Time
+}
 
 // term returns the term of entry i, or 0 when i is 0, below base or beyond the
 // end.
@@ -83,15 +95,15 @@ func (l *memLog) compact(i Index) {
 	for _, e := range l.entries[:i-l.base] {
 		l.bytes -= e.Size()
 	}
-	term := l.term(i)
+	term, time := l.term(i), l.time(i)
 	// A copy, so that the old array is freed.
 	l.entries = append([]Entry(nil), l.from(i)...)
-	l.base, l.baseTerm = i, term
+	l.base, l.baseTerm, l.baseTime = i, term, time
 }
 
 // reset makes the log end at, and begin after, an entry that is not in it.
-func (l *memLog) reset(i Index, term Term, durable Index) {
-	*l = memLog{base: i, baseTerm: term, handed: i, stable: durable}
+func (l *memLog) reset(i Index, term Term, time Time, durable Index) {
+	*l = memLog{base: i, baseTerm: term, baseTime: time, handed: i, stable: durable}
 }
 
 // truncate drops the entries from i on, which is above base.

@@ -54,6 +54,8 @@ type AppendRequest struct {
 	// Read is the newest round of read confirmation (thesis §6.4, step 3).
 	// The answer carries it back.
 	Read uint64
+	// Clock is cluster time as the leader sent this; no entry bears a later one.
+	Clock Time
 }
 
 // AppendResponse answers an AppendRequest. It promises: everything up to Match
@@ -85,6 +87,7 @@ type Proposal struct {
 type SnapshotRequest struct {
 	Index       Index
 	Term        Term
+	Time        Time // of entry Index
 	Config      *Configuration
 	ConfigIndex Index
 	Size        uint64 // of the whole data

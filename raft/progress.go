@@ -67,7 +67,7 @@ func (c *Core) replicate(to NodeID, p *progress, announce bool) {
 		}
 		c.send(to, AppendRequest{
 			PrevIndex: p.next - 1, PrevTerm: c.log.term(p.next - 1),
-			Entries: es, Commit: c.commit, Read: c.lead.round,
+			Entries: es, Commit: c.commit, Read: c.lead.round, Clock: c.ClusterTime(),
 		})
 		p.commitSent = c.commit
 		p.waiting = p.probing

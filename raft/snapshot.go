@@ -38,7 +38,7 @@ func (c *Core) Snapshot(data []byte) error {
 	}
 	conf := c.confs.at(i)
 	c.snap = &Snapshot{
-		Index: i, Term: c.log.term(i), Config: conf.conf, ConfigIndex: conf.index,
+		Index: i, Term: c.log.term(i), Time: c.log.time(i), Config: conf.conf, ConfigIndex: conf.index,
 		Data: data, Sum: crc32.Checksum(data, castagnoli),
 	}
 	c.store.snapshot, c.store.dirty = c.snap, true
@@ -73,7 +73,7 @@ func (c *Core) startFrom(from Stored) ([]Entry, error) {
 	c.snap, c.restore = s, s
 	c.applied = s.Index
 	c.confs.push(s.ConfigIndex, s.Config)
-	c.log.reset(s.Index, s.Term, s.Index)
+	c.log.reset(s.Index, s.Term, s.Time, s.Index)
 	if len(entries) == 0 {
 		return nil, nil
 	}
@@ -86,7 +86,7 @@ func (c *Core) startFrom(from Stored) ([]Entry, error) {
 			c.store.snapshot, c.store.reset, c.store.dirty = s, true, true
 			return nil, nil
 		}
-		c.log.reset(first.Index, first.Term, first.Index)
+		c.log.reset(first.Index, first.Term, first.Time, first.Index)
 		entries = entries[1:]
 	}
 	return entries, nil
@@ -102,7 +102,7 @@ func (c *Core) sendSnapshot(to NodeID, p *progress, announce bool) {
 	}
 	if announce {
 		// Every log agrees before its first entry: a heartbeat for any.
-		c.send(to, AppendRequest{Commit: c.commit, Read: c.lead.round})
+		c.send(to, AppendRequest{Commit: c.commit, Read: c.lead.round, Clock: c.ClusterTime()})
 	}
 	s := p.sending
 	if p.waiting || c.lead.snapshotBytes <= 0 {
@@ -112,7 +112,7 @@ func (c *Core) sendSnapshot(to NodeID, p *progress, announce bool) {
 	c.lead.snapshotBytes -= len(data)
 	p.waiting, p.sinceSent = true, 0
 	c.send(to, SnapshotRequest{
-		Index: s.Index, Term: s.Term, Config: s.Config, ConfigIndex: s.ConfigIndex,
+		Index: s.Index, Term: s.Term, Time: s.Time, Config: s.Config, ConfigIndex: s.ConfigIndex,
 		Size: uint64(len(s.Data)), Sum: s.Sum, Offset: uint64(p.sent), Data: data,
 	})
 }
@@ -185,7 +185,7 @@ func (c *Core) receiveSnapshot(m Message, b SnapshotRequest) error {
 	if uint64(len(in.data)) == in.size {
 		c.incoming = nil
 		whole := &Snapshot{
-			Index: b.Index, Term: b.Term, Config: b.Config, ConfigIndex: b.ConfigIndex, Data: in.data, Sum: in.sum,
+			Index: b.Index, Term: b.Term, Time: b.Time, Config: b.Config, ConfigIndex: b.ConfigIndex, Data: in.data, Sum: in.sum,
 		}
 		if whole.Intact() {
 			c.install(whole)
@@ -205,7 +205,7 @@ func (c *Core) checkSnapshot(m Message, b SnapshotRequest) error {
 	switch {
 	case c.role == Leader || c.leader != "" && c.leader != m.From:
 		return unexpected("a second leader in one term")
-	case b.Index == 0 || b.Index > maxIndex || b.Term == 0 || b.Term > m.Term || b.Config == nil || b.ConfigIndex == 0 || b.ConfigIndex > b.Index:
+	case b.Index == 0 || b.Index > maxIndex || b.Term == 0 || b.Term > m.Term || b.Time > maxTime || b.Config == nil || b.ConfigIndex == 0 || b.ConfigIndex > b.Index:
 		return unexpected("it is none")
 	case b.Size > uint64(c.cfg.MaxSnapshotBytes) || b.Offset > b.Size || uint64(len(b.Data)) > b.Size-b.Offset:
 		return unexpected("its size is impossible")
@@ -221,7 +221,8 @@ func (c *Core) install(s *Snapshot) {
 	for k := range c.store.pending {
 		c.store.pending[k].last = min(c.store.pending[k].last, c.commit)
 	}
-	c.log.reset(s.Index, s.Term, durable)
+	c.log.reset(s.Index, s.Term, s.Time, durable)
+	c.clock.set(s.Time, 0) // until the leader tells its own
 	c.confs = confHistory{{s.ConfigIndex, s.Config}}
 	c.commit, c.applied, c.verified = s.Index, s.Index, s.Index
 	c.snap, c.restore = s, s

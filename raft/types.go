@@ -87,6 +87,7 @@ type Entry struct {
 	Term   Term
 	Kind   EntryKind
 	ID     ProposalID
+	Time   Time           // when the leader appended it; never decreases along a log
 	Data   []byte         // EntryCommand only
 	Config *Configuration // EntryConfig only
 }
@@ -140,6 +141,7 @@ type Save struct {
 type Snapshot struct {
 	Index Index
 	Term  Term
+	Time  Time // of entry Index
 	// Config is the configuration in force at Index, ConfigIndex where it
 	// stands.
 	Config      *Configuration

@@ -1,18 +1,28 @@
 package server
 
-import "time"
+import (
+	"time"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
 
 // clock turns the monotonic clock into ticks. The wall clock is never asked:
 // devices without a battery-backed clock start in 1970 and jump.
 type clock struct {
 	tick    time.Duration
+	began   time.Time
 	last    time.Time // up to here ticks were passed on
 	planned int       // ticks the loop meant to sleep
 }
 
 func (c *clock) start(tick time.Duration) {
 	c.tick, c.last = tick, time.Now()
+	c.began = c.last
 }
+
+// now is the monotonic clock for cluster time. Unlike ticks it is never behind,
+// and nothing of it is forgiven.
+func (c *clock) now() raft.Time { return raft.Time(time.Since(c.began) / time.Millisecond) }
 
 // plan is how long to sleep for this many ticks, counted from the last one.
 func (c *clock) plan(ticks int) time.Duration {

@@ -153,7 +153,7 @@ func (s *Server) wait(ctx context.Context, timer *time.Timer) error {
 		s.catchUp()
 		s.receive(m)
 	case f := <-s.requests:
-		f()
+		s.request(f)
 	case r := <-s.disk.results:
 		if err := s.saved(r); err != nil {
 			return err
@@ -165,7 +165,7 @@ func (s *Server) wait(ctx context.Context, timer *time.Timer) error {
 		case m := <-received:
 			s.receive(m)
 		case f := <-s.requests:
-			f()
+			s.request(f)
 		case r := <-s.disk.results:
 			if err := s.saved(r); err != nil {
 				return err
@@ -185,7 +185,13 @@ func (s *Server) saved(r result) error {
 	return nil
 }
 
+func (s *Server) request(f func()) {
+	s.core.SetNow(s.clock.now())
+	f()
+}
+
 func (s *Server) receive(m raft.Message) {
+	s.core.SetNow(s.clock.now())
 	switch b := m.Body.(type) {
 	case raft.Join:
 		s.receiveJoin(m, b)
@@ -216,6 +222,7 @@ func (s *Server) catchUp() {
 
 // tick passes the time on to the core and to what else waits for it.
 func (s *Server) tick() {
+	s.core.SetNow(s.clock.now())
 	for range s.clock.elapsed(s.cfg.Core.HeartbeatTicks) {
 		s.core.Tick()
 		s.join.tick()

@@ -58,6 +58,9 @@ type (
 		Entries   []entry    `cbor:"3,keyasint,omitempty"`
 		Commit    raft.Index `cbor:"4,keyasint,omitempty"`
 		Read      uint64     `cbor:"5,keyasint,omitempty"`
+		Clock     raft.Time  `cbor:"6,keyasint,omitempty"`
+		// Ages is for each entry how long before Clock its time is.
+		Ages []raft.Time `cbor:"7,keyasint,omitempty"`
 	}
 	appendResponse struct {
 		Match         raft.Index `cbor:"1,keyasint,omitempty"`
@@ -103,6 +106,7 @@ type (
 		Sum         uint32     `cbor:"6,keyasint,omitempty"`
 		Offset      uint64     `cbor:"7,keyasint,omitempty"`
 		Data        []byte     `cbor:"8,keyasint,omitempty"`
+		Time        raft.Time  `cbor:"9,keyasint,omitempty"`
 	}
 	snapshotResponse struct {
 		Index  raft.Index `cbor:"1,keyasint,omitempty"`
@@ -161,7 +165,7 @@ func fromBody(b raft.Body) (kind, any, error) {
 		return kindJoinAnswer, joinAnswer(b), nil
 	case raft.SnapshotRequest:
 		return kindSnapshotRequest, snapshotRequest{
-			b.Index, b.Term, fromConfiguration(b.Config), b.ConfigIndex, b.Size, b.Sum, b.Offset, b.Data,
+			b.Index, b.Term, fromConfiguration(b.Config), b.ConfigIndex, b.Size, b.Sum, b.Offset, b.Data, b.Time,
 		}, nil
 	case raft.SnapshotResponse:
 		return kindSnapshotResponse, snapshotResponse(b), nil
@@ -214,7 +218,7 @@ func toBody(k kind, b cbor.RawMessage) (raft.Body, error) {
 	case kindSnapshotRequest:
 		w, err := decodeLenient[snapshotRequest](b)
 		return raft.SnapshotRequest{
-			Index: w.Index, Term: w.Term, Config: toConfiguration(w.Members), ConfigIndex: w.ConfigIndex,
+			Index: w.Index, Term: w.Term, Time: w.Time, Config: toConfiguration(w.Members), ConfigIndex: w.ConfigIndex,
 			Size: w.Size, Sum: w.Sum, Offset: w.Offset, Data: orNil(w.Data),
 		}, err
 	case kindSnapshotResponse:
@@ -240,11 +244,14 @@ func toBody(k kind, b cbor.RawMessage) (raft.Body, error) {
 }
 
 func fromAppendRequest(b raft.AppendRequest) appendRequest {
-	w := appendRequest{PrevIndex: b.PrevIndex, PrevTerm: b.PrevTerm, Commit: b.Commit, Read: b.Read}
+	w := appendRequest{PrevIndex: b.PrevIndex, PrevTerm: b.PrevTerm, Commit: b.Commit, Read: b.Read, Clock: b.Clock}
 	if len(b.Entries) > 0 {
 		w.Entries = make([]entry, len(b.Entries))
 		for i, e := range b.Entries {
 			w.Entries[i] = fromEntry(e)
+			if b.Clock != 0 {
+				w.Ages = append(w.Ages, b.Clock-e.Time)
+			}
 		}
 	}
 	return w
@@ -255,7 +262,10 @@ func toAppendRequest(raw cbor.RawMessage) (raft.Body, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := raft.AppendRequest{PrevIndex: w.PrevIndex, PrevTerm: w.PrevTerm, Commit: w.Commit, Read: w.Read}
+	b := raft.AppendRequest{PrevIndex: w.PrevIndex, PrevTerm: w.PrevTerm, Commit: w.Commit, Read: w.Read, Clock: w.Clock}
+	if len(w.Ages) != 0 && len(w.Ages) != len(w.Entries) {
+		return nil, fmt.Errorf("%w: the times of %d entries where there are %d", ErrMalformed, len(w.Ages), len(w.Entries))
+	}
 	if len(w.Entries) > 0 {
 		b.Entries = make([]raft.Entry, len(w.Entries))
 	}
@@ -263,6 +273,13 @@ func toAppendRequest(raw cbor.RawMessage) (raft.Body, error) {
 		if b.Entries[i], err = w.Entries[i].entry(); err != nil {
 			return nil, fmt.Errorf("entry %d of the request: %w", i, err)
 		}
+		if len(w.Ages) == 0 {
+			continue // from before entries had a time
+		}
+		if w.Ages[i] > w.Clock {
+			return nil, fmt.Errorf("%w: entry %d of the request is older than time itself", ErrMalformed, i)
+		}
+		b.Entries[i].Time = w.Clock - w.Ages[i]
 	}
 	return b, nil
 }

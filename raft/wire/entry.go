@@ -7,10 +7,23 @@ import (
 )
 
 // entryVersion is the version of a stored entry.
-const entryVersion = 1
+const entryVersion = 2
 
-// entry is raft.Entry as it is encoded. Members is empty unless the entry
-// holds a configuration.
+// storedEntry is raft.Entry as it is stored; fields as in entry.
+type storedEntry struct {
+	_       struct{} `cbor:",toarray"`
+	Index   raft.Index
+	Term    raft.Term
+	Kind    raft.EntryKind
+	ID      raft.ProposalID
+	Data    []byte
+	Members []member
+	Time    raft.Time
+}
+
+// entry is raft.Entry as it is sent, and was stored as version 1, but for its
+// time: a message has that in a list of its own. Members is empty unless the
+// entry holds a configuration.
 type entry struct {
 	_       struct{} `cbor:",toarray"`
 	Index   raft.Index
@@ -35,7 +48,9 @@ func AppendEntry(dst []byte, e raft.Entry) ([]byte, error) {
 		return dst, fmt.Errorf("encode entry %d: %w", e.Index, err)
 	}
 	w := fromEntry(e)
-	out, err := AppendStored(dst, entryVersion, &w)
+	out, err := AppendStored(dst, entryVersion, &storedEntry{
+		Index: w.Index, Term: w.Term, Kind: w.Kind, ID: w.ID, Data: w.Data, Members: w.Members, Time: e.Time,
+	})
 	if err != nil {
 		return dst, fmt.Errorf("encode entry %d: %w", e.Index, err)
 	}
@@ -44,15 +59,27 @@ func AppendEntry(dst []byte, e raft.Entry) ([]byte, error) {
 
 // DecodeEntry reads the stored form of an entry. Data without bytes is nil.
 func DecodeEntry(b []byte) (raft.Entry, error) {
-	var w entry
-	if err := DecodeStored(b, entryVersion, &w); err != nil {
+	w, time, err := decodeStoredEntry(b)
+	if err != nil {
 		return raft.Entry{}, fmt.Errorf("decode a stored entry: %w", err)
 	}
 	e, err := w.entry()
 	if err != nil {
 		return raft.Entry{}, fmt.Errorf("decode a stored entry: %w", err)
 	}
+	e.Time = time
 	return e, nil
+}
+
+func decodeStoredEntry(b []byte) (entry, raft.Time, error) {
+	if len(b) > 0 && b[0] == 1 { // from before entries had a time
+		var w entry
+		err := DecodeStored(b, 1, &w)
+		return w, 0, err
+	}
+	var w storedEntry
+	err := DecodeStored(b, entryVersion, &w)
+	return entry{Index: w.Index, Term: w.Term, Kind: w.Kind, ID: w.ID, Data: w.Data, Members: w.Members}, w.Time, err
 }
 
 func fromEntry(e raft.Entry) entry {

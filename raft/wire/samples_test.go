@@ -34,6 +34,9 @@ func messageSamples() []messageSample {
 		{"vote-response-denied", from(8, raft.VoteResponse{})},
 		{"heartbeat", from(8, raft.AppendRequest{PrevIndex: 300, PrevTerm: 6, Commit: 299, Read: 5})},
 		{"append-request", from(8, raft.AppendRequest{PrevIndex: 6, PrevTerm: 6, Entries: entrySamples(), Commit: 6, Read: 1 << 40})},
+		{"heartbeat-with-clock", from(8, raft.AppendRequest{PrevIndex: 300, PrevTerm: 6, Commit: 299, Read: 5, Clock: 1 << 41})},
+		{"append-request-with-times", from(8, raft.AppendRequest{PrevIndex: 6, PrevTerm: 6, Entries: stamped(entrySamples()), Commit: 6, Clock: 1<<41 + 7})},
+		{"snapshot-request-with-time", from(8, raft.SnapshotRequest{Index: 1, Term: 1, Time: 1 << 41, ConfigIndex: 1, Config: &raft.Configuration{Members: []raft.Member{}}})},
 		{"append-response", from(8, raft.AppendResponse{Match: 301, Read: 5})},
 		{"vote-request-transfer", from(8, raft.VoteRequest{LastIndex: 300, LastTerm: 6, Transfer: true})},
 		{"forward-change", from(8, raft.ForwardChange{Boot: 3, Seq: 10, ID: 1 << 63, Change: raft.Change{Kind: raft.AddLearner, ID: "cccccccccccccc67", Name: "küche"}})},
@@ -75,6 +78,14 @@ func entrySamples() []raft.Entry {
 			{ID: bob, Role: raft.Learner},
 		}}},
 	}
+}
+
+// stamped gives the entries times that increase.
+func stamped(es []raft.Entry) []raft.Entry {
+	for i := range es {
+		es[i].Time = 1<<41 + raft.Time(2*i)
+	}
+	return es
 }
 
 func stateSamples() []raft.HardState {

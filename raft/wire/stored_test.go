@@ -48,8 +48,9 @@ func TestDecodeStoredRefuses(t *testing.T) {
 	}{
 		{"nothing", nil, ErrMalformed},
 		{"4 bytes", []byte{1, 2, 3, 4}, ErrMalformed},
-		{"a newer version", stored(2, []any{1}), ErrVersion},
-		{"5 fields", stored(1, []any{1, 1, 1, 0, []byte{}}), ErrMalformed},
+		{"a newer version", stored(3, []any{1}), ErrVersion},
+		{"6 fields", stored(2, []any{1, 1, 1, 0, []byte{}, []any{}}), ErrMalformed},
+		{"5 fields of version 1", stored(1, []any{1, 1, 1, 0, []byte{}}), ErrMalformed},
 		{"a map", stored(1, fields{}), ErrMalformed},
 		{"no checksum", stored(1, []any{1, 1, 1, 0, []byte{}, []any{}})[:9], ErrChecksum},
 		{"index 0", stored(1, []any{0, 1, 1, 0, []byte{}, []any{}}), ErrMalformed},

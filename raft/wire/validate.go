@@ -45,12 +45,13 @@ func checkMessage(m raft.Message) error {
 }
 
 // checkAppendRequest holds that entries follow on PrevIndex and that terms
-// never fall along the log nor exceed the sender's (thesis §3.5, log matching).
+// and times never fall along the log nor exceed the sender's (thesis §3.5, log
+// matching).
 func checkAppendRequest(term raft.Term, b raft.AppendRequest) error {
 	if len(b.Entries) > MaxItems {
 		return fmt.Errorf("%w: %d entries, the limit is %d", ErrMalformed, len(b.Entries), MaxItems)
 	}
-	prevIndex, prevTerm := b.PrevIndex, b.PrevTerm
+	prevIndex, prevTerm, prevTime := b.PrevIndex, b.PrevTerm, raft.Time(0)
 	for _, e := range b.Entries {
 		if err := checkEntry(e); err != nil {
 			return err
@@ -61,7 +62,10 @@ func checkAppendRequest(term raft.Term, b raft.AppendRequest) error {
 		if e.Term < prevTerm {
 			return fmt.Errorf("%w: entry %d has term %d after term %d", ErrMalformed, e.Index, e.Term, prevTerm)
 		}
-		prevIndex, prevTerm = e.Index, e.Term
+		if e.Time < prevTime || e.Time > b.Clock {
+			return fmt.Errorf("%w: entry %d is of time %d, after %d, by a clock of %d", ErrMalformed, e.Index, e.Time, prevTime, b.Clock)
+		}
+		prevIndex, prevTerm, prevTime = e.Index, e.Term, e.Time
 	}
 	if prevTerm > term {
 		return fmt.Errorf("%w: entries of term %d from a sender in term %d", ErrMalformed, prevTerm, term)
