@@ -24,7 +24,9 @@ type clusterClock struct {
 	term Term // of the leader who told base; its own, on a leader
 }
 
-func (k *clusterClock) read() Time { return k.base + k.now - k.at }
+// read rounds down: one millisecond less than the difference of two readings
+// has gone by for sure, and handing over must not add up.
+func (k *clusterClock) read() Time { return k.base + max(k.now-k.at, 1) - 1 }
 
 func (k *clusterClock) set(t Time, term Term) { k.base, k.at, k.term = t, k.now, term }
 

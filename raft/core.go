@@ -26,6 +26,9 @@ type Config struct {
 	// their IDs. It should be a hash of ID and Boot, so that no two devices
 	// and no two boots use the same IDs.
 	ProposalBase uint64
+	// Now is what the device's monotonic clock shows when the Core is made; see
+	// SetNow.
+	Now Time
 
 	MaxCommandBytes  int // of one proposal
 	MaxProposals     int // this device's, not yet committed
@@ -139,6 +142,7 @@ func New(cfg Config, from Stored) (*Core, error) {
 		return nil, err
 	}
 	c := &Core{cfg: cfg, hard: from.State}
+	c.clock.now = cfg.Now
 	entries, err := c.startFrom(from)
 	if err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ func (leader) enter(c *Core) {
 		c.lead.pending += e.Size()
 	}
 	c.syncPeers()
+	c.clock.set(c.ClusterTime(), c.hard.Term)
 	// An entry of its own term lets a leader commit what earlier terms left
 	// behind (§3.6.2), serve reads (§6.4) and change the membership.
 	c.appendAsLeader(Entry{Kind: EntryNoOp})

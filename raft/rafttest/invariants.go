@@ -16,6 +16,7 @@ type checker struct {
 	logs      map[logPoint]uint64 // the digest at each (index, term) any log ever had
 	byID      map[raft.ProposalID]raft.Index
 	digests   map[*raft.Entry]uint64 // of the entries of messages under way
+	times     timeChecker
 }
 
 type logPoint struct {
@@ -29,6 +30,7 @@ func (k *checker) init(c *Cluster) {
 	k.logs = map[logPoint]uint64{}
 	k.byID = map[raft.ProposalID]raft.Index{}
 	k.digests = map[*raft.Entry]uint64{}
+	k.times = timeChecker{appended: map[logPoint]Time{}, fastest: Tick}
 }
 
 // saving checks that what goes to the disk is what the Core works with.
@@ -75,6 +77,7 @@ func (k *checker) follow(n *Node, s raft.Status) {
 			k.change(n, s, i)
 		}
 		n.log.replace([]raft.Entry{e})
+		k.stamped(n, s, e)
 		digest, _ := n.log.digest(i)
 		p := logPoint{i, e.Term}
 		if known, ok := k.logs[p]; ok && known != digest {

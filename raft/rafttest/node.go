@@ -27,12 +27,13 @@ type Node struct {
 	boot    uint64
 	log     history // the Core's log
 
-	tickLen Time // of this node's clock
-	ticked  Time // up to here ticks were passed on
-	planned int  // ticks the node means to sleep
-	quiet   int  // ticks for which the Core said it has nothing to do
-	plan    int  // tells outdated wake-ups
-	paused  Time // no input is processed before
+	tickLen Time      // of this node's clock
+	ticked  Time      // up to here ticks were passed on
+	zero    raft.Time // what its clock showed at virtual time 0
+	planned int       // ticks the node means to sleep
+	quiet   int       // ticks for which the Core said it has nothing to do
+	plan    int       // tells outdated wake-ups
+	paused  Time      // no input is processed before
 
 	reads         []*ReadOp
 	sinceSnapshot int        // bytes applied since the last one
@@ -68,9 +69,10 @@ func (n *Node) Start() {
 	c := n.cluster
 	n.boot++
 	boot := n.rng.Fork()
+	n.zero = raft.Time(boot.Intn(1 << 20)) // after a start clocks show anything
 	cfg := raft.Config{
 		ID: n.ID, ElectionTicks: ElectionTicks, HeartbeatTicks: HeartbeatTicks, StallTicks: StallTicks,
-		Random: boot.Intn, Boot: n.boot, ProposalBase: mix(uint64(n.Index+1)<<32 | n.boot),
+		Random: boot.Intn, Boot: n.boot, Now: n.now(), ProposalBase: mix(uint64(n.Index+1)<<32 | n.boot),
 	}
 	if c.opts.Config != nil {
 		c.opts.Config(&cfg)
@@ -115,7 +117,15 @@ func (n *Node) Crash() {
 func (n *Node) Pause(ticks int) { n.paused = n.cluster.clock.now + Time(ticks)*Tick }
 
 // SetClock makes the node's ticks so many thousandths of a nominal tick long.
-func (n *Node) SetClock(permille int) { n.tickLen = Tick * Time(permille) / 1000 }
+func (n *Node) SetClock(permille int) {
+	n.tickLen = Tick * Time(permille) / 1000
+	n.cluster.check.times.fastest = min(n.cluster.check.times.fastest, n.tickLen)
+}
+
+// now is what the node's own clock shows.
+func (n *Node) now() raft.Time {
+	return n.zero + raft.Time(n.cluster.clock.now*Tick/n.tickLen)
+}
 
 // input gives the Core of n one input, and carries out what comes of it.
 func (c *Cluster) input(n *Node, what string, do func(*raft.Core)) {
@@ -151,6 +161,7 @@ func (c *Cluster) recoverPanic(n *Node) {
 // passTime gives the Core the ticks that have passed. Of a time in which the
 // node did not run, most is forgiven, as in a real device.
 func (c *Cluster) passTime(n *Node) {
+	n.core.SetNow(n.now())
 	ticks := int((c.clock.now - n.ticked) / n.tickLen)
 	if most := n.planned + HeartbeatTicks; ticks > most {
 		ticks = most
@@ -213,6 +224,7 @@ func (c *Cluster) settle(n *Node) {
 		}
 	}
 	c.check.node(n)
+	c.check.time(n)
 	ticks := n.core.TicksUntilWork()
 	if ticks < 1 {
 		c.violate("sleep", "%v: TicksUntilWork is %d", n, ticks)

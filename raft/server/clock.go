@@ -17,7 +17,6 @@ type clock struct {
 
 func (c *clock) start(tick time.Duration) {
 	c.tick, c.last = tick, time.Now()
-	c.began = c.last
 }
 
 // now is the monotonic clock for cluster time. Unlike ticks it is never behind,

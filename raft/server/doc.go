@@ -52,6 +52,12 @@ type App interface {
 	// device, whatever its state was. It is called as Apply is, first of all
 	// at the start when there is one. An error is final.
 	Restore(data []byte) error
+	// Due returns at which cluster time the next thing in the state falls due,
+	// and the command that makes it so, nil if nothing will. The leader
+	// proposes that command once an entry of it bears a later time, so nothing
+	// falls due too early; Apply must decide by Entry.Time what does. It is
+	// called as Apply is, often.
+	Due() (at raft.Time, command []byte)
 }
 
 // Monitor hears of changes, in order, on a goroutine of its own. However slow

@@ -8,6 +8,8 @@ import (
 	"hash/fnv"
 	"math/rand"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -118,6 +120,16 @@ func (c *card) set(delay time.Duration, fail error) {
 type list struct {
 	mu    sync.Mutex
 	items []string
+	due   raft.Time // when "is due" is to be proposed, 0 for never
+}
+
+func (l *list) Due() (raft.Time, []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.due == 0 {
+		return 0, nil
+	}
+	return l.due, []byte("is due")
 }
 
 func (l *list) Apply(e raft.Entry) []byte {
@@ -127,6 +139,13 @@ func (l *list) Apply(e raft.Entry) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.items = append(l.items, string(e.Data))
+	switch in, ok := strings.CutPrefix(string(e.Data), "due in "); {
+	case ok:
+		ms, _ := strconv.Atoi(in)
+		l.due = e.Time + raft.Time(ms)
+	case string(e.Data) == "is due" && e.Time > l.due:
+		l.due = 0
+	}
 	result, _ := json.Marshal(len(l.items))
 	return result
 }

@@ -33,6 +33,7 @@ type Server struct {
 	join          joiner
 	drops         Drops
 	clock         clock
+	due           due
 }
 
 // Drops counts messages that were received and not taken, since the start.
@@ -67,6 +68,7 @@ func New(cfg Config, parts Parts, stored raft.Stored) (*Server, error) {
 		changes:  newChanges(parts.Monitor),
 		waiters:  map[raft.ProposalID]*waiter{},
 	}
+	s.clock.began = time.Now()
 	return s, nil
 }
 
@@ -237,6 +239,7 @@ func (s *Server) sleep() time.Duration {
 	if j := s.join.ticksUntilWork(); j > 0 {
 		ticks = min(ticks, j)
 	}
+	ticks = min(ticks, s.ticksUntilDue())
 	return s.clock.plan(ticks)
 }
 
@@ -245,6 +248,8 @@ func (s *Server) settle() {
 	s.startReads()
 	s.drain()
 	s.snapshot()
+	s.proposeDue()
+	s.due.offset.Store(int64(s.core.ClusterTime()) - int64(s.clock.now()))
 	s.tellLeaderWaiters()
 	s.changes.look(s.core)
 }
@@ -266,6 +271,7 @@ func (s *Server) drain() {
 		s.apply(rd.Committed)
 		s.finishReads(rd.Reads)
 		for _, f := range rd.Failed {
+			s.due.ended(f.ID)
 			s.finish(f.ID, outcome{err: f.Err})
 		}
 	}
@@ -280,6 +286,7 @@ func (s *Server) apply(es []raft.Entry) {
 		result := s.parts.App.Apply(e)
 		s.applied = e.Index
 		if e.ID != 0 {
+			s.due.ended(e.ID)
 			s.finish(e.ID, outcome{applied: Applied{Index: e.Index, Term: e.Term, Result: result}})
 		}
 	}

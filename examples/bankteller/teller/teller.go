@@ -113,6 +113,9 @@ func (b *Bank) Restore(data []byte) error {
 	return nil
 }
 
+// Due implements server.App: nothing here falls due.
+func (b *Bank) Due() (raft.Time, []byte) { return 0, nil }
+
 // Balance returns an account's balance in cents, 0 for one that does not
 // exist. For an answer that holds everything acknowledged so far, call
 // server.Barrier first.
