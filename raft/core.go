@@ -35,6 +35,7 @@ type Config struct {
 	MaxProposalBytes int // likewise, in bytes
 	MaxAppendBytes   int // entries in one AppendRequest
 	MaxInflight      int // AppendRequests with entries a follower has not answered
+	MaxInflightBytes int // likewise, their entries in bytes; one is always allowed
 	MaxUnsavedBytes  int // entries handed to storage and not yet durable
 	MaxPendingBytes  int // entries appended by a leader and not yet committed
 	MaxLogBytes      int // entries in memory
@@ -53,6 +54,7 @@ const (
 	DefaultMaxProposalBytes = 4 << 20
 	DefaultMaxAppendBytes   = 16 << 10
 	DefaultMaxInflight      = 16
+	DefaultMaxInflightBytes = 256 << 10
 	DefaultMaxUnsavedBytes  = 4 << 20
 	DefaultMaxPendingBytes  = 4 << 20
 	DefaultMaxLogBytes      = 64 << 20
@@ -85,6 +87,7 @@ func (cfg *Config) complete() error {
 	orDefault(&cfg.MaxProposalBytes, DefaultMaxProposalBytes)
 	orDefault(&cfg.MaxAppendBytes, DefaultMaxAppendBytes)
 	orDefault(&cfg.MaxInflight, DefaultMaxInflight)
+	orDefault(&cfg.MaxInflightBytes, DefaultMaxInflightBytes)
 	orDefault(&cfg.MaxUnsavedBytes, DefaultMaxUnsavedBytes)
 	orDefault(&cfg.MaxPendingBytes, DefaultMaxPendingBytes)
 	orDefault(&cfg.MaxLogBytes, DefaultMaxLogBytes)

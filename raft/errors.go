@@ -30,6 +30,8 @@ var (
 	// the leader has not committed an entry of its own term yet (the rule of
 	// raft-dev 2015, "bug in single-server membership changes").
 	ErrChangePending = errors.New("an earlier membership change is not finished")
+	// ErrBehind: the learner that is to get a vote lacks too much of the log.
+	ErrBehind = errors.New("the learner is not caught up")
 	// ErrBadChange: the change makes no sense for the configuration in force.
 	ErrBadChange = errors.New("the membership change does not fit the configuration")
 )

@@ -54,11 +54,25 @@ func (leader) tick(c *Core) {
 	// Rounds of reads are heartbeats too: were the check tied to those that
 	// time brings, steady reads would put it off for ever.
 	l.sinceCheck = 0
-	if !c.reachesQuorum() || l.sinceCommit > c.cfg.StallTicks && !c.loneVoter() {
+	if !c.reachesQuorum() {
 		c.become(Follower, c.hard.Term, "")
 		return
 	}
+	if l.sinceCommit > c.cfg.StallTicks && !c.loneVoter() {
+		c.abdicate()
+		return
+	}
 	l.announce = l.announce || l.sinceHeartbeat >= beat
+}
+
+// abdicate ends a leadership that achieves nothing although a quorum is heard.
+// Where a voter is known whose disk holds the whole log, it is told to campaign
+// at once; the others are to find out by themselves.
+func (c *Core) abdicate() {
+	if to := c.successor(); to != "" && c.lead.peers[to].match == c.log.last() {
+		c.send(to, TimeoutNow{})
+	}
+	c.become(Follower, c.hard.Term, "")
 }
 
 // reachesQuorum is CheckQuorum: whether a majority was heard within the least

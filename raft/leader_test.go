@@ -96,3 +96,42 @@ func TestLoneVoterKeepsLeading(t *testing.T) {
 		t.Fatal("not committed after the disk went on")
 	}
 }
+
+// TestAZombieHandsOver: a leader that cannot commit tells a voter whose disk
+// holds the whole log to campaign at once; to one that lacks some it says
+// nothing.
+func TestAZombieHandsOver(t *testing.T) {
+	for _, fit := range []bool{true, false} {
+		s := newSingle(t, voters(idA, idB, idC, testID("d")))
+		s.leadAndCommit()
+		behind := s.log.last()
+		s.disk = false // so that two of four disks are no majority
+		if _, err := s.Propose([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		s.settle()
+		for range s.cfg.StallTicks + 2*s.cfg.HeartbeatTicks {
+			s.ticks(1)
+			if s.role != Leader {
+				break
+			}
+			s.must(idB, 0, AppendResponse{Match: behind})
+			s.must(testID("d"), 0, AppendResponse{Match: behind})
+			if fit {
+				s.must(idC, 0, AppendResponse{Match: s.log.last()})
+			}
+		}
+		var told []NodeID
+		for _, m := range s.takeSent() {
+			if _, ok := m.Body.(TimeoutNow); ok {
+				told = append(told, m.To)
+			}
+		}
+		if s.role == Leader {
+			t.Fatal("still leads")
+		}
+		if fit && (len(told) != 1 || told[0] != idC) || !fit && len(told) > 0 {
+			t.Errorf("with a fit successor %v: %q were told to campaign", fit, told)
+		}
+	}
+}

@@ -87,6 +87,10 @@ func (l *memLog) append(es ...Entry) {
 	l.entries = append(l.entries, es...)
 }
 
+// spareEntries is for how many entries there is room at once after a compaction:
+// about 400 KiB.
+const spareEntries = 4096
+
 // compact forgets the entries up to i, which is durable, but for its term.
 func (l *memLog) compact(i Index) {
 	if i <= l.base {
@@ -96,8 +100,11 @@ func (l *memLog) compact(i Index) {
 		l.bytes -= e.Size()
 	}
 	term, time := l.term(i), l.time(i)
-	// A copy, so that the old array is freed.
-	l.entries = append([]Entry(nil), l.from(i)...)
+	// A copy, so that the old array is freed, with room for some of what comes:
+	// growing step by step would cost more than the log itself.
+	rest := l.from(i)
+	room := min(len(l.entries), len(rest)+spareEntries)
+	l.entries = append(make([]Entry, 0, room), rest...)
 	l.base, l.baseTerm, l.baseTime = i, term, time
 }
 

@@ -30,10 +30,11 @@ func (c *Core) startChange(ch Change, id ProposalID) error {
 	if err != nil {
 		return err
 	}
-	if p := c.lead.peers[ch.ID]; ch.Kind == Promote && p != nil && p.match < c.confs.index() {
-		// It may belong to no cluster yet as far as it knows, and then would
-		// not even answer a candidate: its vote would count against the rest.
-		return fmt.Errorf("member %s does not hold the configuration yet: %w", ch.ID, ErrChangePending)
+	if p := c.lead.peers[ch.ID]; ch.Kind == Promote && p != nil && (p.match < c.confs.index() || p.match+MaxPromotionLag < c.commit) {
+		// Commits would have to wait for it (§4.2.1). One that lacks even the
+		// configuration may belong to no cluster as far as it knows, and would
+		// not answer a candidate: its vote would count against the rest.
+		return fmt.Errorf("member %s has %d of %d entries: %w", ch.ID, p.match, c.commit, ErrBehind)
 	}
 	c.appendAsLeader(Entry{Kind: EntryConfig, ID: id, Config: next})
 	return nil
@@ -52,14 +53,26 @@ func (c *Core) receiveForwardChange(m Message, b ForwardChange) error {
 		w.refuse(b.Seq)
 	}
 	if w.wasRefused(b.Seq) { // now or before: the answer may have been lost
-		reason := RefusedChangePending
-		if _, err := c.conf().apply(b.Change); err != nil {
-			reason = RefusedBadChange
-		}
-		c.send(m.From, ForwardRefused{Boot: b.Boot, Seq: b.Seq, Reason: reason})
+		c.send(m.From, ForwardRefused{Boot: b.Boot, Seq: b.Seq, Reason: c.refuseChange(b.Change)})
 	}
 	return nil
 }
+
+// refuseChange says why a leader did not start a change that fits by now, or
+// still does not.
+func (c *Core) refuseChange(ch Change) RefusalReason {
+	if _, err := c.conf().apply(ch); err != nil {
+		return RefusedBadChange
+	}
+	if p := c.lead.peers[ch.ID]; ch.Kind == Promote && p != nil && p.match+MaxPromotionLag < c.commit {
+		return RefusedBehind
+	}
+	return RefusedChangePending
+}
+
+// MaxPromotionLag is how many entries a learner may be behind when it gets its
+// vote: so few that it catches up within a round trip or two (§4.2.1).
+const MaxPromotionLag = 64
 
 // TellRemoved tells a device that thinks it is a member that it is none, if
 // that is committed. A removed server gets no entries, so it would never learn

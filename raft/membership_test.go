@@ -15,15 +15,43 @@ func TestPromotionNeedsTheConfiguration(t *testing.T) {
 	}
 	s.settle()
 	promote := Change{Kind: Promote, ID: idB}
-	if err := s.ProposeChange(promote); !errors.Is(err, ErrChangePending) {
+	if err := s.ProposeChange(promote); !errors.Is(err, ErrBehind) {
 		t.Fatalf("promotion of a device that never answered: %v", err)
 	}
 	s.must(idB, 0, AppendResponse{Match: s.confs.index() - 1})
-	if err := s.ProposeChange(promote); !errors.Is(err, ErrChangePending) {
+	if err := s.ProposeChange(promote); !errors.Is(err, ErrBehind) {
 		t.Fatalf("promotion of a device that does not hold the configuration: %v", err)
 	}
 	s.must(idB, 0, AppendResponse{Match: s.confs.index()})
 	if err := s.ProposeChange(promote); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestPromotionWaitsForTheLog: a learner gets its vote when it is nearly caught
+// up (§4.2.1), whoever asks.
+func TestPromotionWaitsForTheLog(t *testing.T) {
+	s := newSingle(t, voters(idA, idB).with(Member{ID: idC, Role: Learner}))
+	s.leadAndCommit()
+	for range MaxPromotionLag + 1 {
+		if _, err := s.Propose([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.settle()
+	behind := s.log.last() - MaxPromotionLag - 1
+	s.must(idB, 0, AppendResponse{Match: s.log.last()})
+	s.must(idC, 0, AppendResponse{Match: behind})
+	promote := Change{Kind: Promote, ID: idC}
+	if err := s.ProposeChange(promote); !errors.Is(err, ErrBehind) {
+		t.Errorf("a learner %d entries behind is promoted: %v", MaxPromotionLag+1, err)
+	}
+	s.must(idB, 0, ForwardChange{Boot: 1, Seq: 1, Change: promote})
+	if refused := bodies[ForwardRefused](s.takeSent()); len(refused) != 1 || refused[0].Reason != RefusedBehind {
+		t.Errorf("the answer to a member that asks for it: %+v", refused)
+	}
+	s.must(idC, 0, AppendResponse{Match: behind + 1})
+	if err := s.ProposeChange(promote); err != nil {
+		t.Errorf("a learner %d entries behind is not promoted: %v", MaxPromotionLag, err)
 	}
 }

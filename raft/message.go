@@ -156,6 +156,7 @@ const (
 	RefusedChangePending RefusalReason = 3 // an earlier membership change is not finished
 	RefusedBadChange     RefusalReason = 4 // the change does not fit the configuration
 	RefusedTooLarge      RefusalReason = 5 // the command is larger than the leader's limit
+	RefusedBehind        RefusalReason = 6 // the learner to promote lacks too much of the log
 )
 
 // ReadRequest asks the leader of Message.Term for a read index (thesis §6.4).

@@ -12,8 +12,8 @@ type progress struct {
 	// probing: where the logs agree is not known, so one request at a time.
 	// Otherwise requests are sent on without waiting for answers (§10.2.1).
 	probing bool
-	waiting bool    // probing, and entries are on their way
-	flight  []Index // last index of each unanswered request with entries
+	waiting bool   // probing, and entries are on their way
+	flight  flight // unanswered requests with entries
 	// window is how many requests may be in flight. It is one after entries
 	// were found missing and doubles as they arrive: a member that drops what
 	// it gets, for its network or its disk, would otherwise be sent a whole
@@ -29,6 +29,44 @@ type progress struct {
 	sinceSent int
 	// commitSent is the commit index it was told last.
 	commitSent Index
+}
+
+// flight is the requests with entries that a member has not answered.
+type flight struct {
+	requests []request
+	bytes    int // of their entries
+}
+
+type request struct {
+	last  Index // of its entries
+	bytes int
+}
+
+func (f *flight) add(last Index, es []Entry) {
+	r := request{last: last}
+	for i := range es {
+		r.bytes += es[i].Size()
+	}
+	f.requests = append(f.requests, r)
+	f.bytes += r.bytes
+}
+
+// arrived takes out the requests whose entries up to i are all there.
+func (f *flight) arrived(i Index) {
+	f.requests = slices.DeleteFunc(f.requests, func(r request) bool {
+		if r.last > i {
+			return false
+		}
+		f.bytes -= r.bytes
+		return true
+	})
+}
+
+// hasRoom reports whether one more request with entries may be sent, by number
+// and by bytes.
+func (p *progress) hasRoom(maxBytes int) bool {
+	n := len(p.flight.requests)
+	return n == 0 || n < p.window && p.flight.bytes < maxBytes
 }
 
 // replicateAll brings every other member up to date as far as its window
@@ -59,7 +97,7 @@ func (c *Core) replicate(to NodeID, p *progress, announce bool) {
 		var es []Entry
 		// A probe carries entries once; after that only heartbeats go to a
 		// member that may be gone, until it answers.
-		if !p.probing && len(p.flight) < p.window || p.probing && !p.waiting {
+		if !p.probing && p.hasRoom(c.cfg.MaxInflightBytes) || p.probing && !p.waiting {
 			es = c.log.slice(p.next, c.log.last(), c.cfg.MaxAppendBytes)
 		}
 		if len(es) == 0 && !announce && (p.commitSent >= c.commit || p.probing) {
@@ -75,7 +113,7 @@ func (c *Core) replicate(to NodeID, p *progress, announce bool) {
 			return
 		}
 		p.next += Index(len(es))
-		p.flight = append(p.flight, p.next-1)
+		p.flight.add(p.next-1, es)
 		announce = false
 	}
 }
@@ -96,7 +134,7 @@ func (c *Core) receiveAppendResponse(m Message, b AppendResponse) error {
 		p.arrived = max(p.arrived, arrived)
 		p.window = min(2*p.window, c.cfg.MaxInflight)
 	}
-	p.flight = slices.DeleteFunc(p.flight, func(i Index) bool { return i <= arrived })
+	p.flight.arrived(arrived)
 	if b.Match > p.match {
 		p.match = b.Match
 		p.next = max(p.next, p.match+1)
@@ -136,5 +174,5 @@ func (c *Core) backUp(p *progress, b AppendResponse) {
 	}
 	p.next = max(min(next, b.Prev), p.match+1)
 	p.probing, p.waiting = true, false
-	p.flight, p.window = nil, 1
+	p.flight, p.window = flight{}, 1
 }

@@ -72,3 +72,37 @@ func TestFullFollowerIsNotFlooded(t *testing.T) {
 		t.Errorf("the follower holds %d of %d entries after its disk recovered", follower.log.stable, leader.log.last())
 	}
 }
+
+// TestInflightBytes: what is under way to one member is bounded in bytes too.
+func TestInflightBytes(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	s.leadAndCommit()
+	s.cfg.MaxInflightBytes = 50_000
+	s.must(idB, 0, AppendResponse{Match: s.log.last()})
+	for range 100 {
+		if _, err := s.Propose(make([]byte, 10_000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.settle()
+	underWay := func() int {
+		n := 0
+		for _, m := range s.takeSent() {
+			if b, ok := m.Body.(AppendRequest); ok && m.To == idB {
+				for _, e := range b.Entries {
+					n += e.Size()
+				}
+			}
+		}
+		return n
+	}
+	if n := underWay(); n < 40_000 || n > 60_000 {
+		t.Errorf("%d bytes are under way, the limit is %d and a request", n, s.cfg.MaxInflightBytes)
+	}
+	// One that is larger than the limit goes out alone.
+	s.cfg.MaxInflightBytes = 1
+	s.must(idB, 0, AppendResponse{Match: s.lead.peers[idB].next - 1})
+	if n := underWay(); n < 10_000 || n > 20_000 {
+		t.Errorf("%d bytes are under way, one request is allowed", n)
+	}
+}

@@ -39,6 +39,7 @@ type proposal struct {
 	seq    uint64 // its number with the leader of term
 	in     bool   // it is in this device's log
 	age    int    // ticks since it was handed on
+	tries  int    // how often it was, in term
 }
 
 func (p *proposal) size() int { return entryOverhead + len(p.data) }
@@ -89,6 +90,11 @@ func (c *Core) Cancel(id ProposalID) (mayTakeEffect bool) {
 func (ps *proposals) drop(p *proposal) {
 	delete(ps.byID, p.id)
 	ps.bytes -= p.size()
+	if len(ps.list) > 1 && ps.list[0] == p { // by far the most frequent case
+		ps.list[0] = nil
+		ps.list = ps.list[1:]
+		return
+	}
 	for i := range ps.list {
 		if ps.list[i] == p {
 			ps.list = append(ps.list[:i], ps.list[i+1:]...)
@@ -165,6 +171,8 @@ func (r RefusalReason) err() error {
 		return ErrChangePending
 	case RefusedBadChange:
 		return ErrBadChange
+	case RefusedBehind:
+		return ErrBehind
 	}
 	return ErrBusy
 }
@@ -231,15 +239,16 @@ func (c *Core) forwardProposals() {
 	}
 	for _, p := range ps.list {
 		fresh := p.term == 0 && ps.lastSeq+1-oldest < ps.window
-		again := c.onItsWay(p) && p.age >= c.repeatTicks()
+		again := c.onItsWay(p) && p.age >= c.repeatTicks(p)
 		if !fresh && !again {
 			continue
 		}
 		if fresh {
 			ps.lastSeq++
-			p.seq, p.term = ps.lastSeq, c.hard.Term
+			p.seq, p.term, p.tries = ps.lastSeq, c.hard.Term, 0
 		}
 		p.age = 0
+		p.tries++
 		if p.change != nil {
 			c.send(c.leader, ForwardChange{Boot: ps.boot, Seq: p.seq, ID: p.id, Change: *p.change})
 			continue
@@ -256,8 +265,14 @@ func (c *Core) forwardProposals() {
 // in the log since.
 func (c *Core) onItsWay(p *proposal) bool { return p.term == c.hard.Term && !p.in }
 
-// repeatTicks is after how long a proposal on its way is sent again.
-func (c *Core) repeatTicks() int { return 2 * c.cfg.HeartbeatTicks }
+// maxBackoff is how often the time until the next repetition is doubled.
+const maxBackoff = 2
+
+// repeatTicks is after how long a proposal on its way is sent again: two
+// heartbeats, then four, then eight.
+func (c *Core) repeatTicks(p *proposal) int {
+	return 2 * c.cfg.HeartbeatTicks << min(p.tries-1, maxBackoff)
+}
 
 // ticksUntilRepeat is when forwardProposals will next have to repeat one.
 func (c *Core) ticksUntilRepeat() int {
@@ -267,7 +282,7 @@ func (c *Core) ticksUntilRepeat() int {
 	}
 	for _, p := range c.proposals.list {
 		if c.onItsWay(p) {
-			n = min(n, c.repeatTicks()-p.age)
+			n = min(n, c.repeatTicks(p)-p.age)
 		}
 	}
 	return n

@@ -2,6 +2,7 @@ package raft
 
 import (
 	"errors"
+	"slices"
 	"testing"
 )
 
@@ -157,5 +158,35 @@ func TestProposalsAreBoundedInBytes(t *testing.T) {
 	}
 	if _, err := s.Propose(make([]byte, 1000)); err != nil || s.proposals.bytes != 1000+entryOverhead {
 		t.Fatalf("%v; %d bytes are counted", err, s.proposals.bytes)
+	}
+}
+
+// TestRepetitionsBackOff: what the leader does not confirm is repeated ever more
+// rarely, and at once with the next leader.
+func TestRepetitionsBackOff(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	heartbeat := func(from NodeID, term Term) {
+		s.must(from, term, AppendRequest{PrevIndex: 1, PrevTerm: 1})
+	}
+	heartbeat(idB, 2)
+	if _, err := s.Propose([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	var at []int
+	for tick := range 60 {
+		s.settle()
+		if len(bodies[Forward](s.takeSent())) > 0 {
+			at = append(at, tick)
+		}
+		heartbeat(idB, 2)
+		s.Tick()
+	}
+	if want := []int{0, 4, 12, 28, 44}; !slices.Equal(at, want) {
+		t.Errorf("handed on in ticks %d, want %d", at, want)
+	}
+	s.must(idC, 3, AppendRequest{PrevIndex: 1, PrevTerm: 1, Entries: []Entry{{Index: 2, Term: 3, Kind: EntryNoOp}}})
+	s.must(idC, 3, AppendRequest{PrevIndex: 2, PrevTerm: 3, Commit: 2})
+	if n := len(bodies[Forward](s.takeSent())); n != 1 {
+		t.Errorf("handed on %d times to the next leader, want once", n)
 	}
 }

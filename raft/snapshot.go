@@ -37,6 +37,7 @@ func (c *Core) Snapshot(data []byte) error {
 		return fmt.Errorf("take a snapshot at index %d: that at %d is not durable yet: %w", i, c.snapshotIndex(), ErrBusy)
 	}
 	conf := c.confs.at(i)
+	c.keepTwo()
 	c.snap = &Snapshot{
 		Index: i, Term: c.log.term(i), Time: c.log.time(i), Config: conf.conf, ConfigIndex: conf.index,
 		Data: data, Sum: crc32.Checksum(data, castagnoli),
@@ -44,6 +45,24 @@ func (c *Core) Snapshot(data []byte) error {
 	c.store.snapshot, c.store.dirty = c.snap, true
 	c.log.compact(c.trail(min(i, c.log.stable, c.log.handed)))
 	return nil
+}
+
+// keepTwo bounds what a leader holds in memory, however many members lag: the
+// newest snapshot, which is about to be taken, and the oldest that a member is
+// being sent who is heard. That one will arrive, however often new ones are
+// taken; members that were sent one in between begin anew.
+func (c *Core) keepTwo() {
+	var oldest *Snapshot
+	for _, p := range c.lead.peers {
+		if p.sending != nil && p.silent <= c.cfg.ElectionTicks && (oldest == nil || p.sending.Index < oldest.Index) {
+			oldest = p.sending
+		}
+	}
+	for _, p := range c.lead.peers {
+		if p.sending != oldest {
+			p.sending, p.waiting = nil, false
+		}
+	}
 }
 
 // trail is up to where the log may go, if up to i it is not needed, so that the
@@ -98,7 +117,7 @@ func (c *Core) startFrom(from Stored) ([]Entry, error) {
 func (c *Core) sendSnapshot(to NodeID, p *progress, announce bool) {
 	if p.sending == nil || p.sending.Index <= p.match {
 		p.sending, p.sent, p.waiting = c.snap, 0, false
-		p.probing, p.flight = true, nil
+		p.probing, p.flight = true, flight{}
 	}
 	if announce {
 		// Every log agrees before its first entry: a heartbeat for any.

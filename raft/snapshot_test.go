@@ -240,3 +240,47 @@ func TestTransferIsNoStall(t *testing.T) {
 		t.Fatal("leads on, and nothing moves")
 	}
 }
+
+// TestTwoSnapshotsInMemory: members that lag hold on to no more than the newest
+// snapshot and the oldest that is under way to one that is heard; and that one
+// is not taken away, or it would never arrive.
+func TestTwoSnapshotsInMemory(t *testing.T) {
+	s := newSingleFrom(t, Config{MaxTrailBytes: 1, MaxAppendBytes: 10}, Stored{
+		State:   HardState{Cluster: testCluster, Term: 1, Commit: 1},
+		Entries: []Entry{{Index: 1, Term: 1, Kind: EntryConfig, Config: voters(idA, idB, idC, testID("d"), testID("e"))}},
+	})
+	s.leadAndCommit()
+	snapshot := func() {
+		if _, err := s.Propose([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		s.settle()
+		s.must(idB, 0, AppendResponse{Match: s.log.last()})
+		s.must(idC, 0, AppendResponse{Match: s.log.last()})
+		if err := s.Snapshot(make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		s.settle()
+	}
+	lag := func(id NodeID) *progress {
+		p := s.lead.peers[id]
+		p.match, p.next, p.silent = 1, 2, 0
+		s.ticks(1)
+		return p
+	}
+	snapshot()
+	d := lag(testID("d"))
+	first := d.sending
+	snapshot()
+	e := lag(testID("e"))
+	second := e.sending
+	snapshot()
+	if d.sending != first || e.sending == second || e.sending == first || first == nil || second == nil {
+		t.Errorf("three snapshots: d gets the first: %v, e still the second: %v", d.sending == first, e.sending == second)
+	}
+	d.silent = s.cfg.ElectionTicks + 1 // gone
+	snapshot()
+	if d.sending == first {
+		t.Error("the first snapshot is kept for one that is not heard")
+	}
+}

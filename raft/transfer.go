@@ -32,6 +32,9 @@ func (c *Core) RequestTransfer(to NodeID) error {
 	case c.cfg.ID:
 		return c.Transfer(to)
 	}
+	if to != "" && !c.conf().IsVoter(to) {
+		return fmt.Errorf("hand over leadership to %q: %w", to, ErrNoSuccessor)
+	}
 	c.send(c.leader, TransferRequest{Successor: to})
 	return nil
 }

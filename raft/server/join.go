@@ -138,10 +138,6 @@ func (s *Server) proposeMembership() {
 	}
 }
 
-// maxPromotionLag is how many entries a learner may be behind when it gets its
-// vote: so few that it catches up within a round trip or two (§4.2.1).
-const maxPromotionLag = 64
-
 // nextPromotion picks a learner to be made a voter: the number of voters is
 // kept odd up to maxVoters, except that two devices are both voters. Only
 // learners that are heard and nearly caught up count.
@@ -153,7 +149,7 @@ func nextPromotion(st raft.Status, maxVoters, maxSilent int) (raft.Change, bool)
 	var fit []raft.NodeID
 	for _, m := range st.Config.Members {
 		p, ok := st.Peers[m.ID]
-		if m.Role == raft.Learner && ok && p.Match > 0 && p.Match+maxPromotionLag >= st.Commit && p.Silent <= maxSilent {
+		if m.Role == raft.Learner && ok && p.Match > 0 && p.Match+raft.MaxPromotionLag >= st.Commit && p.Silent <= maxSilent {
 			fit = append(fit, m.ID)
 		}
 	}

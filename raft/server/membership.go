@@ -21,12 +21,14 @@ func (s *Server) Found(ctx context.Context, cluster raft.ClusterID) error {
 
 // ChangeMember makes a membership change and returns when it is committed, on
 // whichever device it is called. While an earlier change is not finished it
-// tries again. Errors are as with Propose, and besides raft.ErrBadChange, and
-// raft.ErrChangePending when ctx ended first; then it was surely not made.
+// tries again, and likewise while a learner that is to get a vote catches up.
+// Errors are as with Propose, and besides raft.ErrBadChange, and
+// raft.ErrChangePending or raft.ErrBehind when ctx ended first; then it was
+// surely not made.
 func (s *Server) ChangeMember(ctx context.Context, ch raft.Change) error {
 	for {
 		_, err := s.submit(ctx, "change the membership", func() (raft.ProposalID, error) { return s.core.RequestChange(ch) })
-		if !errors.Is(err, raft.ErrChangePending) {
+		if !errors.Is(err, raft.ErrChangePending) && !errors.Is(err, raft.ErrBehind) {
 			return err
 		}
 		// Changes end within a round trip or so; the core's random source is
