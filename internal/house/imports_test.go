@@ -28,6 +28,7 @@ var mayImport = map[string]row{
 	"examples/bankteller/teller": {ours: []string{"raft"}},
 	"integration":                {}, // tests only
 	"integration/lab":            {},
+	"internal/compare":           {ours: []string{"raft"}, modules: []string{"go.etcd.io/raft/v3"}}, // a module of its own
 	"internal/house":             {},
 	"internal/seal":              {ours: []string{"raft"}, modules: []string{"golang.org/x/crypto"}},
 	"raft": {notStd: []string{
@@ -46,6 +47,7 @@ var testModules = []string{"go.uber.org/goleak", "github.com/anishathalye/porcup
 // soleImporters keeps the table honest: who alone may have a row with this.
 var soleImporters = map[string][]string{
 	"github.com/fxamacker/cbor/v2": {"raft/wire"},
+	"go.etcd.io/raft/v3":           {"internal/compare"},
 	"go.etcd.io/bbolt":             {"boltlog"},
 	"github.com/grandcat/zeroconf": {"discovery"},
 	"github.com/miekg/dns":         {"discovery"},
