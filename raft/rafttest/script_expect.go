@@ -44,7 +44,11 @@ type facts map[string]func() string
 func (w *world) factsOf(subject string) (facts, error) {
 	if strings.Contains(subject, ">") {
 		links, err := w.linksNamed(subject)
-		return facts{"waiting": func() string { return w.kindsIn(links) }}, err
+		return facts{
+			"waiting": func() string { return w.kindsIn(links) },
+			"after":   func() string { return w.firstAppend(links, true) },
+			"entries": func() string { return w.firstAppend(links, false) },
+		}, err
 	}
 	if n, err := w.nodeNamed(subject); err == nil {
 		return w.factsOfNode(n), nil
@@ -82,6 +86,21 @@ func (w *world) kindsIn(links []link) string {
 		}
 	}
 	return list(kinds)
+}
+
+// firstAppend is what the first AppendEntries that waits in links holds, or the
+// entry before that.
+func (w *world) firstAppend(links []link, before bool) string {
+	for _, l := range links {
+		for _, m := range w.links[l] {
+			if b, ok := m.Body.(raft.AppendRequest); ok && before {
+				return fmt.Sprintf("%d/%d", b.PrevIndex, b.PrevTerm)
+			} else if ok {
+				return points(b.Entries)
+			}
+		}
+	}
+	return "none"
 }
 
 func list(words []string) string {

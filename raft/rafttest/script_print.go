@@ -131,7 +131,7 @@ func (w *world) show(n *Node) {
 	s, h := n.Status(), n.core.State()
 	line := fmt.Sprintf("%v %s, voted %s | %s | commit %d", n, tellRole(s), nodeName(h.Vote), w.entries(n, s), s.Commit)
 	if d := n.Disk; d.state.Term != h.Term || d.state.Vote != h.Vote || len(d.queue) > 0 {
-		line += " | " + w.disk(n)
+		line += fmt.Sprintf(" | disk t%d, voted %s, last %d", d.state.Term, nodeName(d.state.Vote), d.entries.last())
 	}
 	w.say(silent, "%s", line)
 }

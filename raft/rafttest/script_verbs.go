@@ -67,6 +67,27 @@ func (w *world) doTick(args []string) error {
 	return nil
 }
 
+// doBeat lets a leader's heartbeats pass, with all that comes of each.
+func (w *world) doBeat(args []string) error {
+	n, err := w.running(args[0])
+	if err != nil {
+		return err
+	}
+	times, err := number(args, 1, 1)
+	if err != nil {
+		return err
+	}
+	for range times {
+		for range HeartbeatTicks {
+			w.tick(n)
+		}
+		if err := w.run(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // waiting finds the message of a link that is named by its kind: the first.
 func (w *world) waiting(l link, kind string) (int, bool) {
 	for i, m := range w.links[l] {

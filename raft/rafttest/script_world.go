@@ -122,11 +122,16 @@ func (w *world) crash(n *Node, k int) {
 	if k > 0 {
 		w.persist(n, k)
 	}
+	lost := len(n.Disk.queue)
 	n.Disk.queue = nil
 	before := w.picture(n)
 	n.Crash()
 	w.clients(n, before)
-	w.say(brief, "%v crashes; %s", n, w.disk(n))
+	if lost > 0 {
+		w.say(brief, "%v crashes, and loses %d of its saves", n, lost)
+	} else {
+		w.say(brief, "%v crashes", n)
+	}
 }
 
 func (w *world) start(n *Node) {
