@@ -20,6 +20,7 @@ var mayImport = map[string]row{
 	"app/api":                    {},
 	"app/client":                 {ours: []string{"app/api"}},
 	"app/kv":                     {ours: []string{"raft", "raft/wire"}},
+	"app/kv/kvtest":              {ours: []string{"app/kv", "raft"}, modules: []string{"github.com/anishathalye/porcupine"}}, // for tests only
 	"boltlog":                    {ours: []string{"raft", "raft/wire"}, modules: []string{"go.etcd.io/bbolt", "golang.org/x/sys"}},
 	"cmd/edgeraft":               {ours: []string{"*"}, modules: []string{"github.com/BurntSushi/toml"}},
 	"discovery":                  {ours: []string{"raft"}, modules: []string{"github.com/grandcat/zeroconf", "github.com/miekg/dns"}},
