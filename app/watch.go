@@ -139,7 +139,7 @@ func (w *watcher) encode(batch []kv.Change) []byte {
 				w.encodeEvent(&out, last)
 			}
 			last = &api.Event{Index: uint64(c.Index), Term: uint64(c.Term), Kind: string(e.Kind), Key: e.Key}
-			if e.Kind != kv.EventDelete {
+			if e.Kind == kv.EventCommand || e.Kind == kv.EventPut {
 				last.Bytes = api.BytesOf(e.Value)
 			}
 		}

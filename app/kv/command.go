@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/edgeraft/edgeraft/raft/wire"
@@ -17,6 +18,8 @@ const (
 	MaxValueBytes = 1 << 20
 	// MaxSteps is the most elements of each list of a transaction.
 	MaxSteps = 128
+	// MaxTTL is ten years.
+	MaxTTL = TTL(10 * 365 * 24 * 3600 * 1000)
 	// MaxOverhead is the most bytes by which an encoded put or opaque command
 	// exceeds its value: the key, and the framing.
 	MaxOverhead = MaxKeyBytes + 64
@@ -26,6 +29,7 @@ const (
 const (
 	formatOpaque    = 1
 	formatOperation = 2
+	formatExpire    = 3
 )
 
 // Errors of the constructors: the caller's input breaks the format.
@@ -33,6 +37,7 @@ var (
 	ErrBadKey   = errors.New("a key must have 1 to 512 bytes of UTF-8 text without NUL")
 	ErrTooLarge = errors.New("the value is too large")
 	ErrBadTxn   = errors.New("the transaction makes no sense")
+	ErrBadTTL   = errors.New("a key can live 1 ms to ten years")
 )
 
 // errMalformed: a committed command cannot be read.
@@ -46,13 +51,28 @@ const (
 	OpPut    OpKind = 1
 	OpDelete OpKind = 2
 	opTxn    OpKind = 3 // of a record only
+	opExpire OpKind = 4 // never stored: it is a format of its own
 )
+
+// TTL is how long a key lives after it was put, in milliseconds of cluster time
+// (raft.Time); 0 means until it is removed.
+type TTL uint64
+
+// TTLOf makes a TTL of a duration, rounded up so that nothing expires too
+// early. One that is not positive or beyond MaxTTL is ErrBadTTL.
+func TTLOf(d time.Duration) (TTL, error) {
+	if d <= 0 || d > time.Duration(MaxTTL)*time.Millisecond {
+		return 0, fmt.Errorf("%w, not %v", ErrBadTTL, d)
+	}
+	return TTL((d + time.Millisecond - 1) / time.Millisecond), nil
+}
 
 // Operation is one step of a transaction.
 type Operation struct {
 	Kind  OpKind `cbor:"1,keyasint"`
 	Key   string `cbor:"2,keyasint"`
 	Value []byte `cbor:"3,keyasint,omitempty"` // OpPut only
+	TTL   TTL    `cbor:"4,keyasint,omitempty"` // OpPut only
 }
 
 // Compare is a condition: the index at which the key last changed, 0 meaning
@@ -71,7 +91,7 @@ type Transaction struct {
 }
 
 // record is what is stored of an operation. IfIndex belongs to puts and
-// deletes, the lists to transactions, Key and Value as in Operation.
+// deletes, the lists to transactions, Key, Value and TTL as in Operation.
 type record struct {
 	Kind    OpKind      `cbor:"1,keyasint"`
 	Key     string      `cbor:"2,keyasint,omitempty"`
@@ -80,6 +100,7 @@ type record struct {
 	Compare []Compare   `cbor:"5,keyasint,omitempty"`
 	Then    []Operation `cbor:"6,keyasint,omitempty"`
 	Else    []Operation `cbor:"7,keyasint,omitempty"`
+	TTL     TTL         `cbor:"8,keyasint,omitempty"`
 }
 
 // Command encodes an opaque command. It copies b.
@@ -88,9 +109,16 @@ func Command(b []byte) []byte {
 }
 
 // Put encodes the setting of one key; with ifIndex only if the key last
-// changed at that index (0: only if it is absent).
+// changed at that index (0: only if it is absent). The key lives until it is
+// removed, also if it had a TTL.
 func Put(key string, value []byte, ifIndex *uint64) ([]byte, error) {
-	return encode(&record{Kind: OpPut, Key: key, Value: value, IfIndex: ifIndex})
+	return PutTTL(key, value, 0, ifIndex)
+}
+
+// PutTTL is Put of a key that expires, counted from when the leader takes the
+// command.
+func PutTTL(key string, value []byte, ttl TTL, ifIndex *uint64) ([]byte, error) {
+	return encode(&record{Kind: OpPut, Key: key, Value: value, IfIndex: ifIndex, TTL: ttl})
 }
 
 // Delete encodes the removal of one key, with ifIndex as in Put.
@@ -132,8 +160,12 @@ func encode(r *record) ([]byte, error) {
 	return append([]byte{formatOperation}, b...), nil
 }
 
-// decode reads what encode and Command wrote; opaque is not nil for an opaque
-// command, which shares b's memory. Anything else is an error.
+// expire is the command that removes what has expired, and does nothing else.
+// Every entry does so before anything else: it is for when none comes.
+var expire = []byte{formatExpire}
+
+// decode reads what encode and Command wrote, and expire; opaque is not nil for
+// an opaque command, which shares b's memory. Anything else is an error.
 func decode(b []byte) (opaque []byte, r record, err error) {
 	if len(b) == 0 {
 		return nil, r, errMalformed
@@ -149,6 +181,10 @@ func decode(b []byte) (opaque []byte, r record, err error) {
 			return nil, r, fmt.Errorf("%w: %w", errMalformed, err)
 		}
 		return nil, r, nil
+	case formatExpire:
+		if len(b) == 1 {
+			return nil, record{Kind: opExpire}, nil
+		}
 	}
 	return nil, r, errMalformed
 }
@@ -160,7 +196,7 @@ func (r *record) check() error {
 		if r.Compare != nil || r.Then != nil || r.Else != nil {
 			return fmt.Errorf("%w: lists without a transaction", ErrBadTxn)
 		}
-		return (&Operation{Kind: r.Kind, Key: r.Key, Value: r.Value}).check()
+		return (&Operation{Kind: r.Kind, Key: r.Key, Value: r.Value, TTL: r.TTL}).check()
 	case opTxn:
 		return r.checkTxn()
 	}
@@ -168,7 +204,7 @@ func (r *record) check() error {
 }
 
 func (r *record) checkTxn() error {
-	if r.Key != "" || r.Value != nil || r.IfIndex != nil {
+	if r.Key != "" || r.Value != nil || r.IfIndex != nil || r.TTL != 0 {
 		return fmt.Errorf("%w: a key outside its lists", ErrBadTxn)
 	}
 	if len(r.Compare)+len(r.Then)+len(r.Else) == 0 {
@@ -198,6 +234,10 @@ func (o *Operation) check() error {
 		return fmt.Errorf("%w: unknown kind of operation %d", ErrBadTxn, o.Kind)
 	case o.Kind == OpDelete && o.Value != nil:
 		return fmt.Errorf("%w: a delete with a value", ErrBadTxn)
+	case o.Kind == OpDelete && o.TTL != 0:
+		return fmt.Errorf("%w: a delete with a TTL", ErrBadTxn)
+	case o.TTL > MaxTTL:
+		return fmt.Errorf("%w, not %d ms", ErrBadTTL, o.TTL)
 	case len(o.Value) > MaxValueBytes:
 		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(o.Value), MaxValueBytes)
 	}

@@ -5,10 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
+	"math"
 	"os"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "write the golden file of the stored commands anew")
@@ -50,6 +52,14 @@ var stored = []struct {
 		Then:    []Operation{{Kind: OpPut, Key: "a", Value: []byte("1")}},
 		Else:    []Operation{{Kind: OpDelete, Key: "b"}},
 	}},
+	{"expire", func() ([]byte, error) { return expire, nil }, nil, record{Kind: opExpire}},
+	{"put ttl", func() ([]byte, error) { return PutTTL("k", []byte("v"), 30_000, nil) }, nil,
+		record{Kind: OpPut, Key: "k", Value: []byte("v"), TTL: 30_000}},
+	{"put ttl if", func() ([]byte, error) { return PutTTL("k", nil, MaxTTL, index(3)) }, nil,
+		record{Kind: OpPut, Key: "k", TTL: MaxTTL, IfIndex: index(3)}},
+	{"txn ttl", func() ([]byte, error) {
+		return Txn(Transaction{Then: []Operation{{Kind: OpPut, Key: "a", Value: []byte("1"), TTL: 1}}})
+	}, nil, record{Kind: opTxn, Then: []Operation{{Kind: OpPut, Key: "a", Value: []byte("1"), TTL: 1}}}},
 }
 
 func TestStoredCommandsKeepTheirBytes(t *testing.T) {
@@ -126,6 +136,13 @@ func TestConstructorsRefuseWhatBreaksTheFormat(t *testing.T) {
 		{"delete with a value", func() ([]byte, error) {
 			return Txn(Transaction{Then: []Operation{{Kind: OpDelete, Key: "k", Value: []byte("v")}}})
 		}, ErrBadTxn},
+		{"delete with a TTL", func() ([]byte, error) {
+			return Txn(Transaction{Else: []Operation{{Kind: OpDelete, Key: "k", TTL: 1}}})
+		}, ErrBadTxn},
+		{"long TTL", func() ([]byte, error) { return PutTTL("k", nil, MaxTTL+1, nil) }, ErrBadTTL},
+		{"long TTL in a transaction", func() ([]byte, error) {
+			return Txn(Transaction{Then: []Operation{{Kind: OpPut, Key: "k", TTL: MaxTTL + 1}}})
+		}, ErrBadTTL},
 		{"large transaction", func() ([]byte, error) {
 			half := big[:MaxValueBytes]
 			return Txn(Transaction{Then: []Operation{{Kind: OpPut, Key: "a", Value: half}, {Kind: OpPut, Key: "b", Value: half}}})
@@ -138,9 +155,24 @@ func TestConstructorsRefuseWhatBreaksTheFormat(t *testing.T) {
 	}
 }
 
+func TestTTLOf(t *testing.T) {
+	cases := []struct {
+		d    time.Duration
+		want TTL // 0: refused
+	}{
+		{-time.Second, 0}, {0, 0}, {1, 1}, {time.Millisecond, 1}, {time.Millisecond + 1, 2}, {30 * time.Second, 30_000},
+		{87600 * time.Hour, MaxTTL}, {87600*time.Hour + 1, 0}, {math.MaxInt64, 0},
+	}
+	for _, c := range cases {
+		if got, err := TTLOf(c.d); got != c.want || (err == nil) != (c.want != 0) || err != nil && !errors.Is(err, ErrBadTTL) {
+			t.Errorf("%v: %d, %v", c.d, got, err)
+		}
+	}
+}
+
 func TestOverheadIsBounded(t *testing.T) {
 	for _, n := range []int{0, 1, 64 << 10, MaxValueBytes} {
-		b, err := Put(strings.Repeat("k", MaxKeyBytes), make([]byte, n), index(1<<63))
+		b, err := PutTTL(strings.Repeat("k", MaxKeyBytes), make([]byte, n), MaxTTL, index(1<<63))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,13 @@
 //
 //	1  an opaque command: the rest is the program's own
 //	2  an operation on keys: a CBOR map, see record
+//	3  nothing follows: what has expired is removed
+//
+// A key put with a TTL expires by the cluster time that the leader stamped on
+// the entries (raft.Time): every entry, whatever it is, first removes the keys
+// whose deadline lies before its own time. So all devices remove the same keys
+// at the same index, and never too early; a key is there until an entry removed
+// it. Due has the leader propose command 3 when no other entry comes.
 //
 // Numbers of formats, operations and fields are never reused.
 package kv

@@ -10,9 +10,13 @@ import (
 
 // A snapshot is a byte with its version, the applied index and the number of
 // keys as uvarints, and for each key, in order: its length, the key, the index
-// at which it last changed, the value's length, and the value. Its checksum is
-// Raft's business.
-const snapshotVersion = 1
+// at which it last changed, its deadline (0: none), the value's length, and the
+// value. Its checksum is Raft's business. Version 1, which had no deadlines, is
+// still read.
+const (
+	snapshotVersion       = 2
+	snapshotNoTTLsVersion = 1
+)
 
 // ErrBadSnapshot: these bytes are no snapshot that this version can read.
 var ErrBadSnapshot = errors.New("not a snapshot of the key/value state")
@@ -31,6 +35,7 @@ func (s *Store) Snapshot() []byte {
 			b = binary.AppendUvarint(b, uint64(len(key)))
 			b = append(b, key...)
 			b = binary.AppendUvarint(b, uint64(it.index))
+			b = binary.AppendUvarint(b, uint64(it.deadline))
 			b = binary.AppendUvarint(b, uint64(len(it.value)))
 			b = append(b, it.value...)
 		}
@@ -46,7 +51,8 @@ func (s *Store) Restore(data []byte) error {
 		return err
 	}
 	s.mu.Lock()
-	s.items, s.order, s.bytes, s.applied = fresh.items, fresh.order, fresh.bytes, fresh.applied
+	s.items, s.order, s.deadlines = fresh.items, fresh.order, fresh.deadlines
+	s.bytes, s.applied = fresh.bytes, fresh.applied
 	s.mu.Unlock()
 	s.restored(fresh.applied)
 	return nil
@@ -54,25 +60,28 @@ func (s *Store) Restore(data []byte) error {
 
 // decode fills an empty Store. Values share memory with data.
 func (s *Store) decode(data []byte) error {
-	if len(data) == 0 || data[0] != snapshotVersion {
+	if len(data) == 0 || data[0] != snapshotVersion && data[0] != snapshotNoTTLsVersion {
 		return fmt.Errorf("%w: it is of another version", ErrBadSnapshot)
 	}
 	r := snapshotReader{rest: data[1:]}
 	s.applied = raft.Index(r.number())
 	last := ""
 	for i, n := uint64(0), r.number(); i < n && r.err == nil; i++ {
-		key, index, value := string(r.bytes(MaxKeyBytes)), r.number(), r.bytes(MaxValueBytes)
+		key, index, deadline := string(r.bytes(MaxKeyBytes)), r.number(), uint64(0)
+		if data[0] != snapshotNoTTLsVersion {
+			deadline = r.number()
+		}
+		value := r.bytes(MaxValueBytes)
 		switch {
 		case r.err != nil:
+			return r.err
 		case CheckKey(key) != nil || i > 0 && key <= last:
 			return fmt.Errorf("%w: key %d is out of order or none", ErrBadSnapshot, i)
 		case index > uint64(s.applied) || index == 0:
 			return fmt.Errorf("%w: key %q changed at index %d, after %d", ErrBadSnapshot, key, index, s.applied)
 		}
 		last = key
-		s.items[key] = item{value: value, index: raft.Index(index)}
-		s.order.insert(key)
-		s.bytes += cost(key, value)
+		s.set(key, item{value: value, index: raft.Index(index), deadline: raft.Time(deadline)})
 	}
 	if r.err == nil && len(r.rest) > 0 {
 		r.err = fmt.Errorf("%w: %d bytes follow its end", ErrBadSnapshot, len(r.rest))

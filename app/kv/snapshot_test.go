@@ -64,18 +64,39 @@ func TestSnapshotRoundTrip(t *testing.T) {
 
 // Devices in the field have such bytes, and send them to newer ones.
 func TestSnapshotFormat(t *testing.T) {
-	const golden = "01030202" + "6161" + "01" + "03" + "6f6e65" + "02" + "6262" + "03" + "00"
-	s := applied(t, mustPut(t, "aa", []byte("one")), mustPut(t, "bb", []byte("two")), mustPut(t, "bb", nil))
-	if got := hex.EncodeToString(s.Snapshot()); got != golden {
-		t.Errorf("the snapshot is %s, want %s", got, golden)
-	}
-	b, _ := hex.DecodeString(golden)
-	back := New(Options{})
-	if err := back.Restore(b); err != nil {
+	const (
+		// version, applied, keys; for each: key, index, (deadline,) value
+		version1 = "01" + "03" + "02" + "026161" + "01" + "036f6e65" + "026262" + "03" + "00"
+		version2 = "02" + "03" + "02" + "026161" + "01" + "00" + "036f6e65" + "026262" + "03" + "cf0f" + "00"
+	)
+	expiring, err := PutTTL("bb", nil, 999, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if v, i, ok := back.Get("aa"); string(v) != "one" || i != 1 || !ok || back.Applied() != 3 {
-		t.Errorf("aa is %q at %d (%v), applied %d", v, i, ok, back.Applied())
+	s := New(Options{})
+	for i, c := range [][]byte{mustPut(t, "aa", []byte("one")), mustPut(t, "bb", []byte("two")), expiring} {
+		s.Apply(raft.Entry{Index: raft.Index(i + 1), Time: 1000, Kind: raft.EntryCommand, Data: c})
+	}
+	if got := hex.EncodeToString(s.Snapshot()); got != version2 {
+		t.Errorf("the snapshot is %s, want %s", got, version2)
+	}
+	for digits, deadline := range map[string]raft.Time{version1: 0, version2: 1999} {
+		b, err := hex.DecodeString(digits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back := New(Options{})
+		if err := back.Restore(b); err != nil {
+			t.Fatal(err)
+		}
+		a, _ := back.Lookup("aa")
+		bb, _ := back.Lookup("bb")
+		if string(a.Value) != "one" || a.Index != 1 || a.Deadline != 0 || bb.Index != 3 || bb.Deadline != deadline || back.Applied() != 3 {
+			t.Errorf("%s: %+v, %+v, applied %d", digits, a, bb, back.Applied())
+		}
+		if at, _ := back.Due(); at != deadline {
+			t.Errorf("%s: due at %d, want %d", digits, at, deadline)
+		}
 	}
 }
 
@@ -83,7 +104,9 @@ func FuzzRestore(f *testing.F) {
 	f.Add(applied(f, mustPut(f, "a", []byte("1")), mustPut(f, "b", nil)).Snapshot())
 	f.Add([]byte{1, 5, 255, 255, 255, 255, 15})
 	f.Add([]byte{1, 1, 1, 1, 'a', 2, 0})
-	f.Add([]byte{2})
+	f.Add([]byte{1, 1, 1, 1, 'a', 1, 0})
+	f.Add([]byte{2, 1, 1, 1, 'a', 1, 9, 0})
+	f.Add([]byte{3})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := applied(t, mustPut(t, "before", []byte("x")))
 		before := s.Snapshot()

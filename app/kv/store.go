@@ -12,9 +12,18 @@ import (
 // it is applied, which must happen on every device or on none.
 const MaxStateBytes = 16 << 20
 
-// keyOverhead is what a key costs beside its bytes and its value's: the map's
-// and the order's share. It is a constant of the format.
-const keyOverhead = 128
+// What a key costs beside its bytes and its value's: the map's and the order's
+// share, and with a TTL its place among the deadlines, which has the key once
+// more. They are constants of the format.
+const (
+	keyOverhead = 128
+	ttlOverhead = 48
+)
+
+// MaxExpired bounds how many keys one entry removes because they expired, so
+// that a crowd of them does not hold up the loop. The others stay there for the
+// next entry. It is a constant of the format.
+const MaxExpired = 512
 
 // Limits of one List.
 const (
@@ -30,6 +39,7 @@ const (
 	EventCommand EventKind = "command"
 	EventPut     EventKind = "put"
 	EventDelete  EventKind = "delete"
+	EventExpire  EventKind = "expire"
 )
 
 // Event is one effect of an applied entry. It is immutable; Value may share
@@ -37,7 +47,7 @@ const (
 type Event struct {
 	Kind  EventKind
 	Key   string // not for EventCommand
-	Value []byte // not for EventDelete
+	Value []byte // of EventCommand and EventPut only
 }
 
 // Change is one applied entry and its effects, of which there may be none.
@@ -67,17 +77,28 @@ type Store struct {
 	mu        sync.RWMutex
 	items     map[string]item
 	order     order
+	deadlines deadlines
 	bytes     int // against MaxStateBytes
 	applied   raft.Index
 	malformed uint64
 }
 
 type item struct {
-	value []byte
-	index raft.Index // where it last changed
+	value    []byte
+	index    raft.Index // where it last changed
+	deadline raft.Time  // after which it expires; 0: never
 }
 
-func cost(key string, value []byte) int { return keyOverhead + len(key) + len(value) }
+// cost is what a key counts against MaxStateBytes.
+func cost(key string, value []byte, expires bool) int {
+	n := keyOverhead + len(key) + len(value)
+	if expires {
+		n += ttlOverhead + len(key)
+	}
+	return n
+}
+
+func (it *item) cost(key string) int { return cost(key, it.value, it.deadline != 0) }
 
 // New returns an empty Store.
 func New(o Options) *Store {
@@ -99,15 +120,22 @@ func (s *Store) Applied() raft.Index {
 
 // Get returns a key's value and the index at which it last changed.
 func (s *Store) Get(key string) (value []byte, index raft.Index, ok bool) {
+	it, ok := s.Lookup(key)
+	return it.Value, it.Index, ok
+}
+
+// Lookup is Get with all there is to know of the key.
+func (s *Store) Lookup(key string) (Item, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	it, ok := s.items[key]
-	return it.value, it.index, ok
+	return Item{Key: key, Value: it.value, Index: it.index, Deadline: it.deadline}, ok
 }
 
 // Stats is the size of the state.
 type Stats struct {
 	Keys      int
+	Expiring  int    // of Keys, those with a TTL
 	Bytes     int    // against MaxStateBytes
 	Malformed uint64 // committed commands that could not be read, and had no effect
 }
@@ -116,7 +144,7 @@ type Stats struct {
 func (s *Store) Stats() Stats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return Stats{Keys: len(s.items), Bytes: s.bytes, Malformed: s.malformed}
+	return Stats{Keys: len(s.items), Expiring: s.deadlines.n, Bytes: s.bytes, Malformed: s.malformed}
 }
 
 // ListQuery says which keys to list.
@@ -126,11 +154,14 @@ type ListQuery struct {
 	Limit  int    // at most this many; MaxListItems where it is 0 or more than that
 }
 
-// Item is one key of a List.
+// Item is one key.
 type Item struct {
 	Key   string
 	Value []byte
 	Index raft.Index // where it last changed
+	// Deadline is the cluster time after which it expires; 0: never. It may be
+	// past for a moment.
+	Deadline raft.Time
 }
 
 // List is a part of the state at one index.
@@ -163,7 +194,7 @@ func (s *Store) List(q ListQuery) List {
 			list.More = true
 			return false
 		}
-		list.Items = append(list.Items, Item{Key: key, Value: it.value, Index: it.index})
+		list.Items = append(list.Items, Item{Key: key, Value: it.value, Index: it.index, Deadline: it.deadline})
 		return true
 	})
 	return list

@@ -155,7 +155,7 @@ func TestWhatCannotBeReadHasNoEffect(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := newLog(t)
-	for _, data := range [][]byte{nil, {}, {0}, {3, 1}, {2}, {2, 0xa0}, {2, 0xff}, valid[:len(valid)-1], append(bytes.Clone(valid), 0)} {
+	for _, data := range [][]byte{nil, {}, {0}, {3, 1}, {4}, {2}, {2, 0xa0}, {2, 0xff}, valid[:len(valid)-1], append(bytes.Clone(valid), 0)} {
 		if got := l.do(data, nil); got != (Result{Outcome: Malformed}) {
 			t.Errorf("%x: %+v", data, got)
 		}
@@ -283,7 +283,7 @@ func TestAgainstAModel(t *testing.T) {
 			list := l.store.List(ListQuery{After: after, Limit: 7})
 			for _, it := range list.Items {
 				got = append(got, it.Key)
-				bytes += cost(it.Key, it.Value)
+				bytes += cost(it.Key, it.Value, it.Deadline != 0)
 				if model[it.Key] != string(it.Value) {
 					t.Errorf("%s is %q, want %q", it.Key, it.Value, model[it.Key])
 				}
@@ -331,15 +331,16 @@ func FuzzApply(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(b)
+		f.Add(b, uint64(1000))
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Fuzz(func(t *testing.T, data []byte, now uint64) {
 		a, b := newLog(t), newLog(t)
 		for _, l := range []*log{a, b} {
 			l.do(Put("k", []byte("v"), nil))
 			l.do(Put("a", []byte("v"), nil))
+			l.put(10, "expires", 900)
 		}
-		if x, y := a.raw(data), b.raw(bytes.Clone(data)); !bytes.Equal(x, y) || a.state() != b.state() {
+		if x, y := a.at(raft.Time(now), data, nil), b.at(raft.Time(now), bytes.Clone(data), nil); !bytes.Equal(x, y) || a.state() != b.state() {
 			t.Errorf("%q and %q, %q and %q", x, y, a.state(), b.state())
 		}
 		if n := a.store.Stats().Bytes; n < 0 || n > MaxStateBytes {
