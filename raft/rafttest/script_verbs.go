@@ -170,7 +170,7 @@ func (w *world) putAside(args []string, remove bool) error {
 	return fmt.Errorf("no %s waits there", args[1])
 }
 
-// doDamage changes the last byte of the first piece of a snapshot in a link.
+// doDamage changes the first byte of the first piece of a snapshot in a link.
 func (w *world) doDamage(args []string) error {
 	links, err := w.linksNamed(args[0])
 	if err != nil {
@@ -180,7 +180,7 @@ func (w *world) doDamage(args []string) error {
 		if i, ok := w.waiting(l, "piece"); ok {
 			b := w.links[l][i].Body.(raft.SnapshotRequest)
 			b.Data = append([]byte(nil), b.Data...)
-			b.Data[len(b.Data)-1]++
+			b.Data[0]++
 			w.links[l][i].Body = b
 			return nil
 		}
