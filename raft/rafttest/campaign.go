@@ -51,6 +51,7 @@ type campaign struct {
 	ending  bool
 	reads   []*ReadOp
 	ops     []*Op
+	trial   string // the one under way
 }
 
 func run(seed uint64, trace int) Result {
@@ -80,6 +81,7 @@ func run(seed uint64, trace int) Result {
 	c.recover()
 	c.converge()
 	c.idle()
+	c.try()
 	c.res.Events, c.res.Violation = c.Events(), c.Failed()
 	c.res.Snapshots, c.res.Restores = c.snapshots, c.restores
 	c.res.Committed = len(c.check.committed.entries)
@@ -231,6 +233,9 @@ func (c *campaign) unsettled() string {
 	s := lead.Status()
 	if s.Commit != s.Last || s.ConfigIndex > s.Commit {
 		return fmt.Sprintf("%v commits up to %d of %d", lead, s.Commit, s.Last)
+	}
+	if !s.Config.IsVoter(lead.ID) {
+		return fmt.Sprintf("%v leads, and is no voter", lead)
 	}
 	want, _ := lead.log.digest(s.Last)
 	for _, m := range s.Config.Members {
