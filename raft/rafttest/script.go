@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// A script is a text that can be played on a Cluster, command by command. Lines that begin with "#", and empty
-// ones, are prose; one that begins with ">" is a command, and the lines below
-// it that are indented by two spaces are what it must print. What the commands
-// are is in script_commands.go and raft/testdata/README.md.
+// A script is a text that can be played on a Cluster. Lines that begin with "#",
+// and empty ones, are prose; one that begins with ">" is a command, and the lines
+// below it that are indented by two spaces are what it must print. The commands
+// are in script_commands.go, and explained in raft/testdata/README.md.
 
 // maxFaults is how many faults are told at most; after some, most only follow
 // from those before.

@@ -113,3 +113,23 @@ func TestScriptInvariant(t *testing.T) {
 		t.Fatalf("%v, %v: nobody notices", err, w.failed)
 	}
 }
+
+// What no script of a trap needs: a cluster that grows from one device, and a
+// handing over.
+func TestScriptGrowth(t *testing.T) {
+	_, faults := Play("x.txt", strings.Join([]string{
+		"> cluster voters=0 blank=2",
+		"> quiet found n0", "> quiet timeout n0", "> quiet run",
+		"> expect n0 role=leader voters=n0",
+		"> quiet change n0 add n1", "> quiet run", "> quiet change n0 promote n1", "> quiet run",
+		"> expect n1 voters=n0,n1 leader=n0",
+		"> quiet transfer n0 n1", "> quiet run",
+		"> expect n1 role=leader leader=n1",
+		"> expect n0 role!=leader leader=n1",
+	}, "\n"))
+	for _, f := range faults {
+		if !strings.Contains(f.What, "prints (+)") { // the output is beside the point
+			t.Error(f)
+		}
+	}
+}
