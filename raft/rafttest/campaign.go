@@ -54,7 +54,8 @@ type campaign struct {
 	ending  bool
 	reads   []*ReadOp
 	ops     []*Op
-	shop    *shop // nil in runs without a key/value state
+	trial   string // the one under way
+	shop    *shop  // nil in runs without a key/value state
 }
 
 func run(seed uint64, trace int) Result {
@@ -98,6 +99,7 @@ func run(seed uint64, trace int) Result {
 		c.res.Operations, c.res.Repeated, c.res.Refused, c.res.Expired = c.shop.history.Len(), c.shop.repeats, c.shop.refused, len(c.shop.expired)
 	}
 	c.idle()
+	c.try()
 	c.res.Events, c.res.Violation = c.Events(), c.Failed()
 	c.res.Snapshots, c.res.Restores = c.snapshots, c.restores
 	c.res.Committed = len(c.check.committed.entries)
@@ -249,6 +251,9 @@ func (c *campaign) unsettled() string {
 	s := lead.Status()
 	if s.Commit != s.Last || s.ConfigIndex > s.Commit {
 		return fmt.Sprintf("%v commits up to %d of %d", lead, s.Commit, s.Last)
+	}
+	if !s.Config.IsVoter(lead.ID) {
+		return fmt.Sprintf("%v leads, and is no voter", lead)
 	}
 	want, _ := lead.log.digest(s.Last)
 	for _, m := range s.Config.Members {

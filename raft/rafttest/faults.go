@@ -109,7 +109,17 @@ func (c *campaign) fault() {
 		n = lead // where it hurts most
 	}
 	duration := 1 + c.rng.Intn(80)
-	switch c.rng.Intn(11) {
+	switch c.rng.Intn(14) {
+	case 13:
+		c.chase(1 + c.rng.Intn(4))
+	case 12:
+		if n.leads(n.Status().Term) {
+			c.suspension(n)
+		}
+	case 11:
+		if n.leads(n.Status().Term) {
+			c.splitOff(n)
+		}
 	case 10:
 		_ = c.Transfer(n.Index, c.rng.Intn(len(c.Nodes)+1)-1)
 	case 0, 1:
@@ -154,7 +164,6 @@ func (c *campaign) fault() {
 		c.tracef("%v is suspended for %d ticks", n, duration/2)
 		n.Pause(duration / 2)
 	default:
-		c.tracef("the network is mended")
-		c.setNet()
+		c.mend()
 	}
 }

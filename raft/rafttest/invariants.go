@@ -40,6 +40,7 @@ func (k *checker) saving(n *Node, s raft.Save) {
 	if s.Snapshot != nil {
 		k.snapshot(n, s.Snapshot)
 	}
+	k.underWay(s.Entries)
 	for _, e := range s.Entries {
 		if have, ok := n.core.Entry(e.Index); !ok || have.Term != e.Term || have.ID != e.ID {
 			k.c.violate("saves are true", "%v: save %d holds another entry %d than the log", n, s.Seq, e.Index)
@@ -68,6 +69,9 @@ func (k *checker) follow(n *Node, s raft.Status) {
 	}
 	if keep < n.commit {
 		k.c.violate("committed entries stay", "%v drops its log from entry %d on, and %d is committed", n, keep+1, n.commit)
+	}
+	if keep < n.log.last() {
+		k.shared(n)
 	}
 	n.log.cut(keep + 1)
 	for i := keep + 1; i <= s.Last; i++ {
@@ -132,6 +136,7 @@ func (k *checker) node(n *Node) {
 	}
 	if s.Role == raft.Leader {
 		k.leader(n, s)
+		k.matches(n, s)
 	}
 	k.commit(n, s)
 	n.commit, n.config = s.Commit, s.Config
@@ -147,6 +152,7 @@ func (k *checker) leader(n *Node, s raft.Status) {
 		return
 	}
 	k.leaders[s.Term] = who
+	k.votes(n, s)
 	k.c.tracef("%v LEADS in term %d", n, s.Term)
 	i := k.committed.last()
 	for i > 0 && k.by[i-1] >= s.Term {
@@ -245,9 +251,15 @@ func (k *checker) sent(n *Node, m raft.Message) {
 			vote = m.To
 		}
 	case raft.AppendRequest:
-		k.underWay(b)
+		k.underWay(b.Entries)
 	case raft.AppendResponse:
 		k.ack(n, m, b)
+	case raft.TimeoutNow:
+		k.handOver(n, m)
+	case raft.Removed:
+		if b.Index > k.committed.last() {
+			k.c.violate("only the removed are told so", "%v sends %s, and %d entries are committed", n, describe(m), k.committed.last())
+		}
 	}
 	if vote != "" && durable.Term == m.Term && durable.Vote != vote {
 		k.c.violate("vote durable before it is told", "%v sends %s, and a vote for %q is durable", n, describe(m), durable.Vote)
@@ -274,11 +286,11 @@ func (k *checker) ack(n *Node, m raft.Message, b raft.AppendResponse) {
 	}
 }
 
-// underWay and delivered check that nobody changes the entries of a message
-// that shares them.
-func (k *checker) underWay(b raft.AppendRequest) {
-	for i := range b.Entries {
-		e := &b.Entries[i]
+// underWay, delivered and shared check that nobody changes the entries of a
+// message or a save that shares them.
+func (k *checker) underWay(es []raft.Entry) {
+	for i := range es {
+		e := &es[i]
 		d := digestOf(*e)
 		if known, ok := k.digests[e]; ok && known != d {
 			k.c.violate("entries are immutable", "entry %d changed while it was shared", e.Index)
@@ -289,6 +301,12 @@ func (k *checker) underWay(b raft.AppendRequest) {
 
 func (k *checker) delivered(m raft.Message) {
 	if b, ok := m.Body.(raft.AppendRequest); ok {
-		k.underWay(b)
+		k.underWay(b.Entries)
+	}
+}
+
+func (k *checker) shared(n *Node) {
+	for _, s := range n.Disk.queue {
+		k.underWay(s.Entries)
 	}
 }

@@ -25,6 +25,7 @@ func scriptCommands() map[string]scriptCommand {
 		"timeout":  {"NODE", 1, 1, onRunning((*world).timeout)},
 		"elect":    {"NODE", 1, 1, (*world).doElect},
 		"tick":     {"NODE|all [TIMES]", 1, 2, (*world).doTick},
+		"pass":     {"MILLISECONDS", 1, 1, (*world).doPass},
 		"beat":     {"NODE [TIMES]", 1, 2, (*world).doBeat},
 		"deliver":  {"LINK [KIND] | NAME", 1, 2, (*world).doDeliver},
 		"drop":     {"LINK [KIND]", 1, 2, (*world).doDrop},

@@ -138,6 +138,8 @@ func (w *world) factsOfNode(n *Node) facts {
 		"log":     func() string { return points(n.log.entries) },
 		"app":     func() string { return list(commandList(n.Applied)) },
 		"saves":   func() string { return fmt.Sprint(len(d.queue)) },
+		"time":    func() string { return w.timeOf(n) },
+		"stamps":  func() string { return stamps(n.log.entries) },
 
 		"disk.term": func() string { return fmt.Sprint(d.state.Term) },
 		"disk.vote": func() string { return nodeName(d.state.Vote) },
@@ -169,6 +171,23 @@ func tellMembersWho(c *raft.Configuration, voters bool) string {
 		}
 	}
 	return list(names)
+}
+
+// timeOf is what a node believes cluster time to be.
+func (w *world) timeOf(n *Node) string {
+	if n.core == nil {
+		return "down"
+	}
+	return fmt.Sprint(n.core.ClusterTime())
+}
+
+// stamps lists the times of entries.
+func stamps(es []raft.Entry) string {
+	var words []string
+	for _, e := range es {
+		words = append(words, fmt.Sprint(e.Time))
+	}
+	return list(words)
 }
 
 // points lists entries as index/term.

@@ -67,6 +67,21 @@ func (w *world) doTick(args []string) error {
 	return nil
 }
 
+// doPass lets real time pass, which everyone's clock shows and nobody notices:
+// ticks are given by other commands.
+func (w *world) doPass(args []string) error {
+	ms, err := number(args, 0, 0)
+	if err != nil {
+		return err
+	}
+	w.clock.now += Time(ms)
+	for _, n := range w.Nodes {
+		n.ticked = w.clock.now
+		w.event(n, func() { w.input(n, "", func(*raft.Core) {}) })
+	}
+	return nil
+}
+
 // doBeat lets a leader's heartbeats pass, with all that comes of each.
 func (w *world) doBeat(args []string) error {
 	n, err := w.running(args[0])

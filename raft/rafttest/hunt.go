@@ -1,0 +1,120 @@
+package rafttest
+
+// Faults that follow each other at random rarely meet in the order that a
+// subtle bug needs. The hunts are short stories of faults in such an order,
+// with chance in every detail, woven into the random mixture.
+
+// suspension stops the leader, alone or with some of its followers, for long
+// enough that the others elect another. When it goes on, before anything
+// reaches it, it believes that it leads: clients ask it at once.
+func (c *campaign) suspension(lead *Node) {
+	ticks := 2*ElectionTicks + c.rng.Intn(4*ElectionTicks)
+	c.tracef("%v is suspended for %d ticks, and then asked", lead, ticks)
+	lead.Pause(ticks)
+	if c.rng.Chance(500) {
+		c.splitOff(lead)
+	}
+	c.After(ticks, func() { // planned before anything that is to reach it then
+		if c.ending {
+			return
+		}
+		if r := c.Read(lead.Index); r != nil {
+			c.reads = append(c.reads, r)
+		}
+		c.ops = append(c.ops, c.Propose(lead.Index, make([]byte, c.rng.Intn(200))))
+	})
+	c.After(ticks+c.rng.Intn(ElectionTicks), c.mend)
+}
+
+// splitOff parts the leader from a majority, and leaves it learners and some
+// voters.
+func (c *campaign) splitOff(lead *Node) {
+	if !lead.Up() {
+		return
+	}
+	conf := lead.Status().Config
+	spare := conf.Voters() - conf.Quorum() // so many may be on its side, itself among them
+	var with, without []int
+	for _, i := range c.shuffled() {
+		n := c.Nodes[i]
+		switch voter := conf.IsVoter(n.ID); {
+		case n == lead:
+			with, spare = append(with, i), spare-1
+		case voter && (spare <= 0 || c.rng.Chance(500)):
+			without = append(without, i)
+		case voter:
+			with, spare = append(with, i), spare-1
+		case c.rng.Chance(700):
+			with = append(with, i)
+		default:
+			without = append(without, i)
+		}
+	}
+	c.tracef("partition %v | %v, where %v was the leader of all", with, without, lead)
+	c.Net.Partition(len(c.Nodes), with, without)
+}
+
+// shuffled returns the numbers of all nodes in a random order.
+func (c *campaign) shuffled() []int {
+	order := make([]int, len(c.Nodes))
+	for i := range order {
+		j := c.rng.Intn(i + 1)
+		order[i] = order[j]
+		order[j] = i
+	}
+	return order
+}
+
+// chase splits off one leader after the other, each with proposals that only
+// its side gets, and brings the earlier ones back at the same moment: logs of
+// several terms compete, each longer than another that is newer (thesis fig.
+// 3.7 and §3.6.1).
+func (c *campaign) chase(rounds int) {
+	lead := c.Leader()
+	if c.ending || rounds == 0 || lead == nil {
+		c.mend()
+		return
+	}
+	for range c.rng.Intn(4) {
+		c.ops = append(c.ops, c.Propose(lead.Index, make([]byte, c.rng.Intn(50))))
+	}
+	c.After(c.rng.Intn(3), func() {
+		if c.ending {
+			return
+		}
+		if c.rng.Chance(300) {
+			lead.Crash()
+			c.After(c.rng.Intn(4*ElectionTicks), lead.Start)
+		} else {
+			c.splitOff(lead)
+		}
+		for range c.rng.Intn(8) {
+			c.ops = append(c.ops, c.Propose(lead.Index, make([]byte, c.rng.Intn(50))))
+		}
+		c.awaitOther(lead, func() { c.chase(rounds - 1) })
+	})
+}
+
+// awaitOther goes on soon after another than old leads, or when that takes too
+// long.
+func (c *campaign) awaitOther(old *Node, then func()) {
+	tries := 6 * ElectionTicks
+	var look func()
+	look = func() {
+		if lead := c.Leader(); tries > 0 && (lead == nil || lead == old) {
+			tries--
+			c.clock.after(Tick, look)
+			return
+		}
+		c.clock.after(c.rng.Between(0, 3*Tick), then)
+	}
+	look()
+}
+
+// mend brings the network back to its everyday state.
+func (c *campaign) mend() {
+	if !c.ending {
+		c.tracef("the network is mended")
+		c.setNet()
+	}
+}
