@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A script is a text that can be played. Lines that begin with "#", and empty
+// A script is a text that can be played on a Cluster, command by command. Lines that begin with "#", and empty
 // ones, are prose; one that begins with ">" is a command, and the lines below
 // it that are indented by two spaces are what it must print. What the commands
 // are is in script_commands.go and raft/testdata/README.md.
@@ -40,9 +40,9 @@ type step struct {
 // hold whatever the output is, and invariants of the Cluster that were broken.
 // It goes on after a fault, but not after a command that makes no sense.
 func Play(file, text string) (played string, faults []Fault) {
-	steps, err := parseScript(text)
-	if err != nil {
-		return text, []Fault{{File: file, Line: len(steps) + 1, What: err.Error()}}
+	steps, fault := parseScript(file, text)
+	if fault != nil {
+		return text, []Fault{*fault}
 	}
 	tell := func(s *step, format string, args ...any) {
 		if len(faults) < maxFaults {
@@ -62,13 +62,10 @@ func Play(file, text string) (played string, faults []Fault) {
 		}
 		err := w.do(s.command)
 		s.got, w.out = w.out, nil
-		var broken expectation
-		switch {
-		case errors.As(err, &broken):
+		if err != nil {
 			tell(s, "%s: %v", strings.Join(s.command, " "), err)
-		case err != nil:
-			tell(s, "%s: %v", strings.Join(s.command, " "), err)
-			stopped = true
+			var claim expectation
+			stopped = !errors.As(err, &claim)
 		}
 		if w.Cluster != nil && w.failed != nil && !violated {
 			violated = true
@@ -81,26 +78,21 @@ func Play(file, text string) (played string, faults []Fault) {
 	return render(steps), faults
 }
 
-// parseScript splits a script into steps. When it fails, it returns as many of
-// them as there are lines before the bad one.
-func parseScript(text string) ([]step, error) {
+// parseScript splits a script into steps.
+func parseScript(file, text string) ([]step, *Fault) {
 	var steps []step
 	last := -1 // the command that the next output belongs to
 	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
 		switch {
 		case line == "" || strings.HasPrefix(line, "#"):
 			steps, last = append(steps, step{line: i + 1, text: line}), -1
-		case strings.HasPrefix(line, "> "):
-			words := strings.Fields(line[2:])
-			if len(words) == 0 {
-				return make([]step, i), errors.New("there is no command behind the >")
-			}
+		case strings.HasPrefix(line, "> ") && strings.TrimSpace(line[2:]) != "":
 			last = len(steps)
-			steps = append(steps, step{line: i + 1, text: line, command: words})
+			steps = append(steps, step{line: i + 1, text: line, command: strings.Fields(line[2:])})
 		case strings.HasPrefix(line, "  ") && last >= 0:
 			steps[last].want = append(steps[last].want, line[2:])
 		default:
-			return make([]step, i), fmt.Errorf("%q is no prose (#), no command (>), and no output below one (two spaces)", line)
+			return nil, &Fault{file, i + 1, fmt.Sprintf("%q is no prose (#), no command (>), and no output below one (two spaces)", line)}
 		}
 	}
 	return steps, nil

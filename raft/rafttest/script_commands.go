@@ -121,6 +121,9 @@ func (w *world) linksNamed(name string) ([]link, error) {
 			}
 		}
 	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%q is no link between two nodes", name)
+	}
 	return list, nil
 }
 

@@ -56,6 +56,7 @@ func TestScriptFaults(t *testing.T) {
 		{"arguments", begin + "\n> timeout\n", 4, []string{"timeout NODE"}},
 		{"unknown node", begin + "> tick n7\n", 3, []string{`"n7"`}},
 		{"unknown link", begin + "> cut n0>n9\n", 3, []string{`"n0>n9"`}},
+		{"link to itself", begin + "> expect n0>n0 waiting=none\n", 3, []string{`"n0>n0"`}},
 		{"bad number", begin + "> tick n0 many\n", 3, []string{`"many"`}},
 		{"nothing to deliver", begin + "> deliver n0>n1\n", 3, []string{"no such message"}},
 		{"nothing to save", begin + "> sync n0\n", 3, []string{"no save"}},
@@ -65,7 +66,7 @@ func TestScriptFaults(t *testing.T) {
 		{"unknown claim", begin + "> expect n0 mood=good\n", 3, []string{"mood=good", "commit"}},
 		{"stray line", begin + "tick n0\n", 3, []string{`"tick n0"`}},
 		{"stray output", begin + "\n  n0 is leader\n", 4, []string{"n0 is leader"}},
-		{"empty command", begin + "> \n", 3, []string{"no command"}},
+		{"empty command", begin + "> \n", 3, []string{`"> " is no prose`}},
 
 		{"broken claim", begin + "> expect n0 term=9 role=leader commit=1\n", 3, []string{"term is 1, role is follower"}},
 		{"broken denial", begin + "> expect n0 role!=follower\n", 3, []string{"role is follower"}},
