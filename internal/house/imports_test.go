@@ -36,7 +36,7 @@ var mayImport = map[string]row{
 	"raft": {notStd: []string{
 		"context", "crypto/rand", "io", "log", "math/rand", "net", "os", "sync", "syscall", "time",
 	}},
-	"raft/rafttest": {ours: []string{"raft"}},
+	"raft/rafttest": {ours: []string{"app/kv", "app/kv/kvtest", "app/once", "raft"}}, // for tests only
 	"raft/server":   {ours: []string{"raft"}},
 	"raft/wire":     {ours: []string{"raft"}, modules: []string{"github.com/fxamacker/cbor/v2"}},
 	"udpcomms":      {ours: []string{"internal/seal", "raft", "raft/wire"}},

@@ -24,8 +24,11 @@ type Result struct {
 	Reads     int // answered
 	Snapshots int // taken
 	Restores  int
-	Recovery  int // ticks from the end of the faults to convergence
-	Violation *Violation
+	// In runs with a key/value state: operations judged, keys recognised as
+	// repetitions and refused, and keys that expired.
+	Operations, Repeated, Refused, Expired int
+	Recovery                               int // ticks from the end of the faults to convergence
+	Violation                              *Violation
 }
 
 // Run runs one seed: a random mixture of faults under load, in which safety
@@ -52,15 +55,21 @@ type campaign struct {
 	reads   []*ReadOp
 	ops     []*Op
 	trial   string // the one under way
+	shop    *shop  // nil in runs without a key/value state
 }
 
 func run(seed uint64, trace int) Result {
 	rng := NewRand(seed)
 	p := newProfile(rng.Fork())
 	c := &campaign{rng: rng.Fork(), profile: p, res: Result{Seed: seed}}
-	c.Cluster = New(Options{
+	opts := Options{
 		Seed: seed, Voters: p.voters, Blank: p.blank, Config: p.config, Sleepy: p.sleepy, Trace: trace, SnapshotBytes: p.every,
-	})
+	}
+	if p.shop {
+		c.shop = newShop(c, c.rng.Fork())
+		opts.App = c.shop.open
+	}
+	c.Cluster = New(opts)
 	c.tracef("profile %+v", p)
 	if p.voters == 0 {
 		if err := c.Found(0, ClusterID); err != nil {
@@ -77,9 +86,18 @@ func run(seed uint64, trace int) Result {
 	if p.snapshots {
 		c.planSnapshot()
 	}
+	if c.shop != nil {
+		c.shop.employ(c.rng.Fork())
+	}
 	c.RunFor(faultyTicks)
 	c.recover()
 	c.converge()
+	if c.shop != nil {
+		c.shop.expireAll()
+		c.converge()
+		c.shop.close()
+		c.res.Operations, c.res.Repeated, c.res.Refused, c.res.Expired = c.shop.history.Len(), c.shop.repeats, c.shop.refused, len(c.shop.expired)
+	}
 	c.idle()
 	c.try()
 	c.res.Events, c.res.Violation = c.Events(), c.Failed()

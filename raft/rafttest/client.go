@@ -24,7 +24,11 @@ type Op struct {
 	Outcome Outcome
 	Index   raft.Index // Committed
 	Err     error      // Failed
-	boot    uint64
+	Result  []byte     // Committed: what the App made of it
+	// Then, when not nil, is called once, when the outcome is there. It must not
+	// give any node an input.
+	Then func()
+	boot uint64
 }
 
 // ReadOp is a linearizable read asked of a node.
@@ -33,6 +37,9 @@ type ReadOp struct {
 	Done  bool
 	Lost  bool       // the node crashed first
 	Index raft.Index // to be applied before it is served
+	// Then, when not nil, is called once the App has applied Index. It must not
+	// give any node an input.
+	Then  func()
 	floor raft.Index // the newest commit known to anyone when it was asked
 	seq   uint64
 }
@@ -92,6 +99,9 @@ func (c *Cluster) end(op *Op, o Outcome) {
 		c.violate("one outcome", "%v: proposal %d ended with outcome %d, and then with %d", op.Node, op.ID, op.Outcome, o)
 	}
 	op.Outcome = o
+	if op.Then != nil {
+		op.Then()
+	}
 }
 
 // OpenOps returns the proposals that have not ended.
@@ -119,14 +129,25 @@ func (c *Cluster) lose(n *Node) {
 func (c *Cluster) apply(n *Node, e raft.Entry) {
 	c.check.applying(n, e)
 	n.Applied = append(n.Applied, e)
+	var result []byte
+	if n.app != nil {
+		result = n.app.Apply(e)
+	}
+	if e.ID != 0 && e.ID == n.due {
+		n.due = 0
+	}
 	n.sinceSnapshot += e.Size()
 	if op := c.ops[e.ID]; e.ID != 0 && op != nil && op.Node == n && op.boot == n.boot && op.Outcome == Open {
-		op.Index = e.Index
+		op.Index, op.Result = e.Index, result
 		c.end(op, Committed)
 	}
 }
 
 func (c *Cluster) fail(n *Node, f raft.Failed) {
+	if f.ID == n.due && f.ID != 0 {
+		n.due = 0
+		return
+	}
 	op := c.ops[f.ID]
 	if op == nil || op.Node != n || op.boot != n.boot {
 		c.violate("one outcome", "%v: proposal %d failed, which it does not have", n, f.ID)
@@ -166,6 +187,9 @@ func (c *Cluster) finishReads(n *Node, d raft.ReadDone) {
 			continue
 		}
 		r.Done, r.Index = true, d.Index
+		if r.Then != nil {
+			n.served = append(n.served, r)
+		}
 		if d.Index < r.floor {
 			c.violate("linearizable reads", "%v: read %d may be served at index %d, but %d was committed before it was asked", n, r.seq, d.Index, r.floor)
 		}
@@ -174,6 +198,19 @@ func (c *Cluster) finishReads(n *Node, d raft.ReadDone) {
 		}
 	}
 	n.reads = kept
+}
+
+// serveReads serves the reads whose index is applied.
+func (c *Cluster) serveReads(n *Node) {
+	kept := n.served[:0]
+	for _, r := range n.served {
+		if r.Index > raft.Index(len(n.Applied)) {
+			kept = append(kept, r)
+			continue
+		}
+		r.Then()
+	}
+	n.served = kept
 }
 
 // OpenReads returns the reads that wait on node i.

@@ -17,6 +17,8 @@ type Options struct {
 	// SnapshotBytes is how much a node applies between two snapshots; 0: it
 	// takes none of its own accord.
 	SnapshotBytes int
+	// App makes the state machine of a node, at each start; nil: a digest.
+	App func(n *Node) App
 	// Sleepy devices wake only when TicksUntilWork says so, as real ones do.
 	// The others wake at every tick.
 	Sleepy bool

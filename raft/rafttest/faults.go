@@ -21,6 +21,7 @@ type profile struct {
 	trail         int  // bytes of entries kept below one
 	piece, rate   int  // bytes of a snapshot in a request and in a tick
 	damage        int  // of a thousand pieces
+	shop          bool // the App is the key/value state, with clients of it
 }
 
 func newProfile(r *Rand) profile {
@@ -49,6 +50,7 @@ func newProfile(r *Rand) profile {
 		p.piece, p.rate = []int{10, 50, 200, 0}[r.Intn(4)], []int{5, 100, 0}[r.Intn(3)]
 		p.damage = []int{0, 0, 50}[r.Intn(3)]
 	}
+	p.shop = r.Chance(300)
 	return p
 }
 

@@ -17,6 +17,7 @@ type checker struct {
 	byID      map[raft.ProposalID]raft.Index
 	digests   map[*raft.Entry]uint64 // of the entries of messages under way
 	times     timeChecker
+	states    map[raft.Index]uint64 // the checksum of the App's state after an entry
 }
 
 type logPoint struct {
@@ -30,6 +31,7 @@ func (k *checker) init(c *Cluster) {
 	k.logs = map[logPoint]uint64{}
 	k.byID = map[raft.ProposalID]raft.Index{}
 	k.digests = map[*raft.Entry]uint64{}
+	k.states = map[raft.Index]uint64{}
 	k.times = timeChecker{appended: map[logPoint]Time{}, fastest: Tick}
 }
 

@@ -35,7 +35,12 @@ type Node struct {
 	plan    int       // tells outdated wake-ups
 	paused  Time      // no input is processed before
 
+	app     App             // nil: a digest of what was applied
+	due     raft.ProposalID // a command of the App's under way, 0 for none
+	dueNext raft.Time       // by the node's clock: not before
+
 	reads         []*ReadOp
+	served        []*ReadOp  // answered; their index may not be applied yet
 	sinceSnapshot int        // bytes applied since the last one
 	restored      raft.Index // the newest snapshot restored since the start
 	base          raft.Index // at the end of the event before, the log was dropped up to here
@@ -86,6 +91,10 @@ func (n *Node) Start() {
 	}
 	n.core, n.Applied, n.commit, n.config, n.quiet = core, nil, 0, nil, 0
 	n.sinceSnapshot, n.restored, n.base = 0, 0, 0
+	n.due, n.dueNext = 0, 0
+	if c.opts.App != nil {
+		n.app = c.opts.App(n)
+	}
 	n.log = history{}
 	n.log.replace(n.Disk.entries.entries)
 	if stored.Snapshot != nil {
@@ -107,7 +116,7 @@ func (n *Node) Crash() {
 	for _, r := range n.reads {
 		r.Lost = true
 	}
-	n.reads = nil
+	n.reads, n.served = nil, nil
 	n.cluster.lose(n)
 	n.cluster.tracef("%v crashes; its disk holds term %d, vote %q, %d entries", n, n.Disk.state.Term, n.Disk.state.Vote, n.Disk.entries.last())
 }
@@ -223,14 +232,24 @@ func (c *Cluster) settle(n *Node) {
 			c.takeSnapshot(n)
 		}
 	}
+	proposed, due := c.proposeDue(n)
+	if proposed {
+		n.quiet = 0
+		c.settle(n)
+		return
+	}
 	c.check.node(n)
 	c.check.time(n)
+	c.serveReads(n)
 	ticks := n.core.TicksUntilWork()
 	if ticks < 1 {
 		c.violate("sleep", "%v: TicksUntilWork is %d", n, ticks)
 	}
 	if n.quiet <= 0 {
 		n.quiet = ticks
+	}
+	if due > 0 {
+		ticks = min(ticks, due)
 	}
 	if !c.opts.Sleepy {
 		ticks = 1

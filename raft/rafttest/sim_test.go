@@ -38,6 +38,10 @@ func TestSim(t *testing.T) {
 		total.Reads += res.Reads
 		total.Snapshots += res.Snapshots
 		total.Restores += res.Restores
+		total.Operations += res.Operations
+		total.Repeated += res.Repeated
+		total.Refused += res.Refused
+		total.Expired += res.Expired
 		total.Recovery = max(total.Recovery, res.Recovery)
 		if res.Violation != nil {
 			t.Error(res.Violation)
@@ -48,6 +52,7 @@ func TestSim(t *testing.T) {
 	}
 	t.Logf("%d seeds: %d events, %d faults, %d entries committed, %d proposals acknowledged, %d reads answered, %d snapshots taken and %d restored; slowest recovery %d ticks",
 		*seedCount, total.Events, total.Faults, total.Committed, total.Acked, total.Reads, total.Snapshots, total.Restores, total.Recovery)
+	t.Logf("of the key/value state: %d operations judged, %d keys recognised, %d refused, %d keys expired", total.Operations, total.Repeated, total.Refused, total.Expired)
 	if *seedCount >= 100 && (total.Acked < int(*seedCount) || total.Reads < int(*seedCount)) {
 		t.Error("so little was done that nothing is proven")
 	}

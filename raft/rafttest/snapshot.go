@@ -46,7 +46,13 @@ func (c *Cluster) TakeSnapshot(i int) {
 func (c *Cluster) takeSnapshot(n *Node) {
 	n.sinceSnapshot, n.quiet = 0, 0
 	before := n.core.Status()
-	err := n.core.Snapshot(encodeState(n.digest(), n.rng.Uint64()))
+	var data []byte
+	if n.app != nil {
+		data = c.appSnapshot(n)
+	} else {
+		data = encodeState(n.digest(), n.rng.Uint64())
+	}
+	err := n.core.Snapshot(data)
 	if err != nil {
 		if !errors.Is(err, raft.ErrUnexpected) && !errors.Is(err, raft.ErrBusy) {
 			c.violate("snapshots", "%v: %v", n, err)
@@ -83,6 +89,9 @@ func (c *Cluster) restore(n *Node, s *raft.Snapshot) {
 	c.restores++
 	n.Applied = append([]raft.Entry(nil), k.committed.entries[:s.Index]...)
 	n.sinceSnapshot = 0
+	if n.app != nil {
+		c.restoreApp(n, s)
+	}
 	n.restored = s.Index
 	n.log.standIn(&k.committed, s.Index)
 }
@@ -95,7 +104,9 @@ func (k *checker) snapshot(n *Node, s *raft.Snapshot) bool {
 		k.c.violate("snapshots hold what is committed", "%v has one at %d, and %d entries are committed", n, s.Index, k.committed.last())
 		return false
 	}
-	if have, ok := decodeState(s.Data); !ok || have != want || s.Term != k.committed.term(s.Index) {
+	if n.app != nil {
+		k.state(n, s.Index, s.Data)
+	} else if have, ok := decodeState(s.Data); !ok || have != want || s.Term != k.committed.term(s.Index) {
 		k.c.violate("snapshots hold what is committed", "%v: that at %d of term %d is damaged (%v) or of another state", n, s.Index, s.Term, !ok)
 		return false
 	}
