@@ -34,6 +34,9 @@ func badRequest(format string, args ...any) *failure {
 	return fail(http.StatusBadRequest, api.CodeBadRequest, format, args...)
 }
 
+// mayTakeEffect is what to do after a change whose outcome is not known.
+const mayTakeEffect = "it may still take effect: look before you repeat it (with an Idempotency-Key you could just repeat it)"
+
 // known is how the errors that can be expected appear on the socket. The first
 // that matches counts.
 var known = []struct {
@@ -44,7 +47,7 @@ var known = []struct {
 	next    string // what to do, after the error's own text
 }{
 	{raft.ErrOutcomeUnknown, http.StatusGatewayTimeout, api.CodeOutcomeUnknown, 0,
-		"it may still take effect: look before you repeat it"},
+		mayTakeEffect},
 	{raft.ErrNoLeader, http.StatusServiceUnavailable, api.CodeNoLeader, retryNoLeaderMS,
 		"surely not applied; try again, and see edgeraft status if it lasts"},
 	{raft.ErrNotLeader, http.StatusServiceUnavailable, api.CodeNoLeader, retryNoLeaderMS,
@@ -71,14 +74,15 @@ var known = []struct {
 		"give the text that edgeraft init or edgeraft keygen printed"},
 	{kv.ErrBadKey, http.StatusBadRequest, api.CodeBadRequest, 0, ""},
 	{kv.ErrBadTxn, http.StatusBadRequest, api.CodeBadRequest, 0, ""},
+	{kv.ErrBadTTL, http.StatusBadRequest, api.CodeBadRequest, 0, ""},
 	{kv.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, 0,
 		"send less at once"},
 	// A context's end comes last: an error that also says what became of the
 	// proposal is more precise. Alone it leaves that open.
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, api.CodeOutcomeUnknown, 0,
-		"no answer in time; it may still take effect: look before you repeat it"},
+		"no answer in time; " + mayTakeEffect},
 	{context.Canceled, http.StatusGatewayTimeout, api.CodeOutcomeUnknown, 0,
-		"the request ended first; it may still take effect: look before you repeat it"},
+		"the request ended first; " + mayTakeEffect},
 }
 
 // failureOf finds the answer for an error.

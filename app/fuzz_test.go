@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/edgeraft/edgeraft/app/api"
-	"github.com/edgeraft/edgeraft/app/kv"
+	"github.com/edgeraft/edgeraft/app/once"
 )
 
 // timelessRecorder takes the deadlines that a connection would.
@@ -26,6 +26,7 @@ func FuzzRequest(f *testing.F) {
 	for _, seed := range []string{
 		"GET /v1/kv/a/../b%2Fc?consistency=stale HTTP/1.1\r\nHost: x\r\n\r\n",
 		"PUT /v1/kv/a?if_index=0&timeout=1s HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx",
+		"PUT /v1/kv/a?ttl=90s HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\nEdgeraft-Key-Since: 1\r\nContent-Length: 1\r\n\r\nx",
 		"GET /v1/kv?prefix=a&after=b&limit=3 HTTP/1.1\r\nHost: x\r\n\r\n",
 		"GET /v1/watch?from=1&prefix=a HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nLast-Event-ID: 1\r\n\r\n",
 		"POST /v1/members/abcdefghijklmnop/promote HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -42,7 +43,7 @@ func FuzzRequest(f *testing.F) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // which ends a watch
 		history := NewHistory(HistoryLimits{})
-		node := &instantNode{store: kv.New(kv.Options{Observe: history.Publish})}
+		node := newInstantNode(history, once.Limits{})
 		s := New(Config{Node: node, Founder: node, Store: node.store, History: history})
 		w := timelessRecorder{httptest.NewRecorder()}
 		s.ServeHTTP(w, r.WithContext(ctx))

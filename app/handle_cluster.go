@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -96,20 +98,82 @@ func (s *Server) changeMember(req *request, id string, change raft.Change) error
 	}
 	ctx, cancel := req.context()
 	defer cancel()
-	if err := s.node.ChangeMember(ctx, change); err != nil {
+	err = s.node.ChangeMember(ctx, change)
+	if errors.Is(err, raft.ErrBadChange) && req.key != "" && s.isSo(ctx, change) {
+		req.w.Header().Set(api.HeaderRepeated, "true")
+		err = nil
+	}
+	if err != nil {
 		return err
 	}
 	writeJSON(req.w, http.StatusOK, api.MemberChanged{ID: id})
 	return nil
 }
 
+// isSo reports whether the configuration is already as a change would make it.
+func (s *Server) isSo(ctx context.Context, change raft.Change) bool {
+	if s.node.Barrier(ctx) != nil {
+		return false // what is known here may be old
+	}
+	status, err := s.node.Status(ctx)
+	if err != nil {
+		return false
+	}
+	i := slices.IndexFunc(status.Members, func(m api.Member) bool { return m.ID == string(change.ID) })
+	switch change.Kind {
+	case raft.AddLearner:
+		return i >= 0 // perhaps promoted meanwhile, as is its way
+	case raft.Remove:
+		return i < 0
+	case raft.Promote:
+		return i >= 0 && status.Members[i].Role == raft.Voter.String()
+	case raft.Demote:
+		return i >= 0 && status.Members[i].Role != raft.Voter.String()
+	}
+	return false
+}
+
+// founding is the last call of init with a key on a device that belonged to no
+// cluster. It is remembered while the process lives: what an earlier one did, a
+// repetition is told to be a conflict.
+type founding struct {
+	key   string
+	setup api.Setup // of its answer, if it got one
+}
+
 func (s *Server) found(req *request) error {
+	s.foundingMu.Lock()
+	defer s.foundingMu.Unlock()
+	if req.key != "" {
+		status, err := s.nodeStatus(req)
+		switch {
+		case err != nil:
+			return err
+		case status.Cluster.ID == "":
+			s.founding = founding{key: req.key}
+		case req.key == s.founding.key:
+			return s.foundAgain(req, status.Cluster.ID)
+		}
+	}
 	ctx, cancel := req.context()
 	defer cancel()
 	setup, err := s.founder.Init(ctx)
 	if err != nil {
 		return err
 	}
+	if req.key != "" {
+		s.founding.setup = setup
+	}
+	writeJSON(req.w, http.StatusOK, setup)
+	return nil
+}
+
+// foundAgain answers a repetition as the first call was, or would have been but
+// for the key, which is then in its file only.
+func (s *Server) foundAgain(req *request, cluster string) error {
+	setup := s.founding.setup
+	setup.ClusterID = cluster
+	req.w.Header().Set(api.HeaderRepeated, "true")
 	writeJSON(req.w, http.StatusOK, setup)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/kv"
+	"github.com/edgeraft/edgeraft/app/once"
 )
 
 // prepareRead makes the state fresh enough: linearizable (thesis §6.4), or as
@@ -51,17 +52,29 @@ func (s *Server) get(req *request) error {
 	if err := s.prepareRead(req); err != nil {
 		return err
 	}
-	value, index, ok := s.store.Get(req.name)
+	it, ok := s.store.Lookup(req.name)
 	if !ok {
 		return fail(http.StatusNotFound, api.CodeNotFound, "there is no key %q", req.name)
 	}
 	header := req.w.Header()
-	header.Set(api.HeaderIndex, strconv.FormatUint(uint64(index), 10))
+	header.Set(api.HeaderIndex, strconv.FormatUint(uint64(it.Index), 10))
+	if it.Deadline != 0 {
+		header.Set(api.HeaderExpiresIn, strconv.FormatInt(s.expiresIn(it), 10))
+	}
 	header.Set("Content-Type", "application/octet-stream")
-	header.Set("Content-Length", strconv.Itoa(len(value)))
+	header.Set("Content-Length", strconv.Itoa(len(it.Value)))
 	// Should the caller be gone, nobody is left to tell.
-	_, _ = req.w.Write(value)
+	_, _ = req.w.Write(it.Value)
 	return nil
+}
+
+// expiresIn is about how many milliseconds a key has left, 0 if it has no
+// deadline, and 1 at least if it has one.
+func (s *Server) expiresIn(it kv.Item) int64 {
+	if it.Deadline == 0 {
+		return 0
+	}
+	return int64(it.Deadline - min(s.node.ClusterTime(), it.Deadline-1))
 }
 
 func (s *Server) list(req *request) error {
@@ -86,7 +99,9 @@ func (s *Server) list(req *request) error {
 	found := s.store.List(kv.ListQuery{Prefix: prefix, After: after, Limit: int(limit)})
 	answer := api.List{Applied: uint64(found.Applied), Items: make([]api.KeyValue, len(found.Items))}
 	for i, it := range found.Items {
-		answer.Items[i] = api.KeyValue{Key: it.Key, Bytes: api.BytesOf(it.Value), Index: uint64(it.Index)}
+		answer.Items[i] = api.KeyValue{
+			Key: it.Key, Bytes: api.BytesOf(it.Value), Index: uint64(it.Index), ExpiresInMS: s.expiresIn(it),
+		}
 	}
 	if found.More {
 		answer.Next = found.Items[len(found.Items)-1].Key
@@ -96,11 +111,12 @@ func (s *Server) list(req *request) error {
 }
 
 func (s *Server) put(req *request) error {
-	if _, given := req.query["ttl"]; given {
-		return fail(http.StatusNotImplemented, api.CodeUnsupported, "this version does not take ttl; leave it out, and delete the key in time")
+	ttl, err := req.ttl()
+	if err != nil {
+		return err
 	}
 	return s.changeKey(req, func(ifIndex *uint64) ([]byte, error) {
-		return kv.Put(req.name, req.body, ifIndex)
+		return kv.PutTTL(req.name, req.body, ttl, ifIndex)
 	})
 }
 
@@ -122,7 +138,7 @@ func (s *Server) changeKey(req *request, encode func(ifIndex *uint64) ([]byte, e
 	if err != nil {
 		return err
 	}
-	applied, result, err := s.commit(req, command)
+	outcome, result, err := s.commit(req, command)
 	if err != nil {
 		return err
 	}
@@ -137,41 +153,43 @@ func (s *Server) changeKey(req *request, encode func(ifIndex *uint64) ([]byte, e
 		return fail(http.StatusConflict, api.CodeCompareFailed,
 			"the key %q last changed at index %d; it was not changed", req.name, result.Index)
 	}
-	s.writeApplied(req, api.Applied{Index: uint64(applied.Index), Term: uint64(applied.Term)})
+	s.writeApplied(req, api.Applied{Index: uint64(outcome.Index), Term: uint64(outcome.Term)})
 	return nil
 }
 
 // commit proposes an operation on keys. Outcomes that are alike for all of
 // them are errors.
-func (s *Server) commit(req *request, command []byte) (Applied, kv.Result, error) {
-	ctx, cancel := req.context()
-	defer cancel()
-	applied, err := s.node.Propose(ctx, command)
+func (s *Server) commit(req *request, command []byte) (once.Outcome, kv.Result, error) {
+	outcome, err := s.submit(req, command)
 	if err != nil {
-		return Applied{}, kv.Result{}, err
+		return once.Outcome{}, kv.Result{}, err
 	}
-	result, err := kv.ParseResult(applied.Result)
+	result, err := kv.ParseResult(outcome.Result)
 	if err != nil {
-		return Applied{}, kv.Result{}, err
+		return once.Outcome{}, kv.Result{}, err
 	}
 	switch result.Outcome {
 	case kv.StateFull:
-		return Applied{}, kv.Result{}, fail(http.StatusInsufficientStorage, api.CodeStateFull,
-			"the key/value state would exceed its limit of %d bytes; nothing was changed; delete something first", kv.MaxStateBytes)
+		next := "delete something first"
+		if req.key != "" {
+			next += ", then try again with another Idempotency-Key"
+		}
+		return once.Outcome{}, kv.Result{}, fail(http.StatusInsufficientStorage, api.CodeStateFull,
+			"the key/value state would exceed its limit of %d bytes; nothing was changed; %s", kv.MaxStateBytes, next)
 	case kv.Malformed:
-		return Applied{}, kv.Result{}, errors.New("this device could not read the command it proposed")
+		return once.Outcome{}, kv.Result{}, errors.New("this device could not read the command it proposed")
 	}
-	return applied, result, nil
+	return outcome, result, nil
 }
 
 func (s *Server) propose(req *request) error {
-	ctx, cancel := req.context()
-	defer cancel()
-	applied, err := s.node.Propose(ctx, kv.Command(req.body))
+	outcome, err := s.submit(req, kv.Command(req.body))
 	if err != nil {
 		return err
 	}
-	s.writeApplied(req, api.Applied{Index: uint64(applied.Index), Term: uint64(applied.Term), Result: applied.Result})
+	s.writeApplied(req, api.Applied{
+		Index: uint64(outcome.Index), Term: uint64(outcome.Term), Result: outcome.Result, ResultNotKept: outcome.ResultLost,
+	})
 	return nil
 }
 

@@ -25,13 +25,13 @@ func (s *Server) txn(req *request) error {
 		return fail(http.StatusRequestEntityTooLarge, api.CodeTooLarge,
 			"the transaction has %d bytes and may have %d", len(command), limit)
 	}
-	applied, result, err := s.commit(req, command)
+	outcome, result, err := s.commit(req, command)
 	if err != nil {
 		return err
 	}
-	req.w.Header().Set(api.HeaderIndex, strconv.FormatUint(uint64(applied.Index), 10))
+	req.w.Header().Set(api.HeaderIndex, strconv.FormatUint(uint64(outcome.Index), 10))
 	writeJSON(req.w, http.StatusOK, api.TxnResult{
-		Index: uint64(applied.Index), Term: uint64(applied.Term), Succeeded: result.Held,
+		Index: uint64(outcome.Index), Term: uint64(outcome.Term), Succeeded: result.Held,
 	})
 	return nil
 }
@@ -62,9 +62,14 @@ func operationsOf(list string, body []api.Operation) ([]kv.Operation, error) {
 				return nil, badRequest("%s[%d]: %v", list, i, err)
 			}
 			op.Kind, op.Value = kv.OpPut, value
+			if o.TTL != "" {
+				if op.TTL, err = ttlOf(o.TTL); err != nil {
+					return nil, badRequest("%s[%d]: %v", list, i, err)
+				}
+			}
 		case "delete":
-			if o.Bytes != (api.Bytes{}) {
-				return nil, badRequest("%s[%d]: a delete takes no value", list, i)
+			if o.Bytes != (api.Bytes{}) || o.TTL != "" {
+				return nil, badRequest("%s[%d]: a delete takes no value and no ttl", list, i)
 			}
 			op.Kind = kv.OpDelete
 		default:

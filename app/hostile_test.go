@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/edgeraft/edgeraft/app/kv"
+	"github.com/edgeraft/edgeraft/app/once"
 )
 
 // What arrives broken gets a clear answer or none, changes nothing, and leaves
@@ -154,7 +155,7 @@ func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net:
 func inSimulatedTime(t *testing.T, test func(conn net.Conn, s *Server, history *History)) {
 	synctest.Test(t, func(t *testing.T) {
 		history := NewHistory(HistoryLimits{})
-		node := &instantNode{store: kv.New(kv.Options{Observe: history.Publish})}
+		node := newInstantNode(history, once.Limits{})
 		s := New(Config{Node: node, Founder: node, Store: node.store, History: history})
 		l := &pipeListener{conns: make(chan net.Conn, 1), done: make(chan struct{})}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -38,6 +38,8 @@ type Node interface {
 	// Transfer has the leader hand over to a voter, "" for whom it chooses, and
 	// returns the new leader once one is known.
 	Transfer(ctx context.Context, to raft.NodeID) (raft.NodeID, error)
+	// ClusterTime is what this device believes cluster time to be.
+	ClusterTime() raft.Time
 }
 
 // Founder brings the device into a cluster. It may be the Node.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/client"
 	"github.com/edgeraft/edgeraft/app/kv"
+	"github.com/edgeraft/edgeraft/app/once"
 	"github.com/edgeraft/edgeraft/raft"
 )
 
@@ -24,14 +26,24 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // instantNode commits at once what is proposed, or fails with err. It stands
 // in for a cluster where only the socket is tested.
 type instantNode struct {
-	mu      sync.Mutex
-	store   *kv.Store
-	index   raft.Index
-	err     error // of everything but Status
-	hold    chan struct{}
-	status  api.Status
-	changes []raft.Change
-	joined  []string
+	mu    sync.Mutex
+	store *kv.Store
+	app   *once.App // around store
+	now   raft.Time // stamped on every entry
+	lost  int       // so many answers get lost: committed, but ErrOutcomeUnknown
+	index raft.Index
+	err   error // of everything but Status
+	hold  chan struct{}
+	// badChange: membership changes do not fit.
+	badChange bool
+	status    api.Status
+	changes   []raft.Change
+	joined    []string
+}
+
+func newInstantNode(history *History, limits once.Limits) *instantNode {
+	store := kv.New(kv.Options{Observe: history.Publish})
+	return &instantNode{store: store, app: once.NewLimited(store, limits)}
 }
 
 func (n *instantNode) fail(err error) {
@@ -64,8 +76,34 @@ func (n *instantNode) Propose(ctx context.Context, command []byte) (Applied, err
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.index++
-	e := raft.Entry{Index: n.index, Term: 3, Kind: raft.EntryCommand, Data: command}
-	return Applied{Index: e.Index, Term: e.Term, Result: n.store.Apply(e)}, nil
+	e := raft.Entry{Index: n.index, Term: 3, Time: n.now, Kind: raft.EntryCommand, Data: command}
+	applied := Applied{Index: e.Index, Term: e.Term, Result: n.app.Apply(e)}
+	if n.lost > 0 {
+		n.lost--
+		return Applied{}, fmt.Errorf("propose: %w", raft.ErrOutcomeUnknown)
+	}
+	return applied, nil
+}
+
+func (n *instantNode) ClusterTime() raft.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.now
+}
+
+// pass lets cluster time go by; the leader proposes what falls due.
+func (n *instantNode) pass(ms raft.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.now += ms
+	for {
+		at, command := n.app.Due()
+		if command == nil || n.now <= at {
+			return
+		}
+		n.index++
+		n.app.Apply(raft.Entry{Index: n.index, Term: 3, Time: n.now, Kind: raft.EntryCommand, Data: command})
+	}
 }
 
 func (n *instantNode) Barrier(ctx context.Context) error { return n.failure(ctx) }
@@ -82,6 +120,9 @@ func (n *instantNode) ChangeMember(ctx context.Context, c raft.Change) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.badChange {
+		return fmt.Errorf("change: %w", raft.ErrBadChange)
+	}
 	n.changes = append(n.changes, c)
 	return nil
 }
@@ -129,7 +170,7 @@ func serve(t *testing.T, limits Limits, history HistoryLimits) *socket {
 	t.Helper()
 	s := &socket{t: t, path: filepath.Join(t.TempDir(), "s")}
 	s.history = NewHistory(history)
-	s.node = &instantNode{store: kv.New(kv.Options{Observe: s.history.Publish})}
+	s.node = newInstantNode(s.history, once.Limits{Keys: 4})
 	log := slog.New(slog.NewTextHandler(panicSpotter{t}, nil))
 	s.server = New(Config{Node: s.node, Founder: s.node, Store: s.node.store, History: s.history, Limits: limits, Log: log})
 	l, err := Listen(s.path, "edgeraft")

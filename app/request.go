@@ -15,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/app/kv"
+	"github.com/edgeraft/edgeraft/raft"
 )
 
 // request is a request whose parts are checked and read.
@@ -26,6 +28,8 @@ type request struct {
 	query   map[string]string // the endpoint's parameters that were given
 	body    []byte
 	timeout time.Duration
+	key     string     // the Idempotency-Key; "" for none
+	since   raft.Index // Edgeraft-Key-Since; 0 for none
 }
 
 // limitBody starts the time that the body has, wanted or not: net/http reads on
@@ -43,9 +47,8 @@ func (req *request) read(e endpoint, l Limits) error {
 	if err := req.readQuery(e.params); err != nil {
 		return err
 	}
-	if e.changes && req.r.Header.Get("Idempotency-Key") != "" {
-		return fail(http.StatusNotImplemented, api.CodeUnsupported,
-			"this version does not take an Idempotency-Key; leave it out, and after outcome_unknown look before you repeat the change")
+	if err := req.readKey(e.key); err != nil {
+		return err
 	}
 	req.timeout = l.Timeout
 	if text, ok := req.query["timeout"]; ok {
@@ -143,6 +146,23 @@ func (req *request) uint(name string) (n uint64, given bool, err error) {
 		return 0, true, badRequest("%s=%s: give a whole number", name, text)
 	}
 	return n, true, nil
+}
+
+// ttl reads how long a key that is put lives; 0 without the parameter.
+func (req *request) ttl() (kv.TTL, error) {
+	text, given := req.query["ttl"]
+	if !given {
+		return 0, nil
+	}
+	return ttlOf(text)
+}
+
+func ttlOf(text string) (kv.TTL, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, badRequest("ttl=%s: give a duration such as 30s or 12h", text)
+	}
+	return kv.TTLOf(d)
 }
 
 // text reads a parameter that is compared with keys.

@@ -11,12 +11,12 @@ import (
 
 // endpoint is one call of the socket.
 type endpoint struct {
-	method  string
-	params  []string         // the query parameters it knows; others are refused
-	body    func(Limits) int // the most bytes of its body; nil for none
-	changes bool             // takes part in idempotency once there is such a thing
-	exempt  bool             // from the limit on requests in flight
-	serve   func(*Server, *request) error
+	method string
+	params []string         // the query parameters it knows; others are refused
+	body   func(Limits) int // the most bytes of its body; nil for none
+	key    keyUse
+	exempt bool // from the limit on requests in flight
+	serve  func(*Server, *request) error
 }
 
 func valueBody(l Limits) int { return l.MaxValueBytes }
@@ -25,8 +25,8 @@ func smallBody(Limits) int   { return maxSmallBody }
 
 // The calls whose path is fixed.
 var fixedPaths = map[string][]endpoint{
-	"/v1/propose": {{method: http.MethodPost, params: []string{"timeout"}, body: valueBody, changes: true, serve: (*Server).propose}},
-	"/v1/txn":     {{method: http.MethodPost, params: []string{"timeout"}, body: txnBody, changes: true, serve: (*Server).txn}},
+	"/v1/propose": {{method: http.MethodPost, params: []string{"timeout"}, body: valueBody, key: keyKept, serve: (*Server).propose}},
+	"/v1/txn":     {{method: http.MethodPost, params: []string{"timeout"}, body: txnBody, key: keyKept, serve: (*Server).txn}},
 	"/v1/kv": {{method: http.MethodGet, params: []string{"prefix", "after", "limit", "consistency", "timeout"},
 		serve: (*Server).list}},
 	// Watchers have a limit of their own.
@@ -34,11 +34,11 @@ var fixedPaths = map[string][]endpoint{
 	"/v1/status": {{method: http.MethodGet, exempt: true, serve: (*Server).status}},
 	"/v1/members": {
 		{method: http.MethodGet, serve: (*Server).members},
-		{method: http.MethodPost, params: []string{"timeout"}, body: smallBody, changes: true, serve: (*Server).addMember},
+		{method: http.MethodPost, params: []string{"timeout"}, body: smallBody, key: keyNatural, serve: (*Server).addMember},
 	},
-	"/v1/transfer": {{method: http.MethodPost, params: []string{"timeout"}, changes: true, serve: (*Server).stepDown}},
-	"/v1/init":     {{method: http.MethodPost, params: []string{"timeout"}, changes: true, serve: (*Server).found}},
-	"/v1/join":     {{method: http.MethodPost, params: []string{"timeout"}, body: smallBody, changes: true, serve: (*Server).join}},
+	"/v1/transfer": {{method: http.MethodPost, params: []string{"timeout"}, key: keyRefused, serve: (*Server).stepDown}},
+	"/v1/init":     {{method: http.MethodPost, params: []string{"timeout"}, key: keyNatural, serve: (*Server).found}},
+	"/v1/join":     {{method: http.MethodPost, params: []string{"timeout"}, body: smallBody, key: keyNatural, serve: (*Server).join}},
 	"/healthz":     {{method: http.MethodGet, exempt: true, serve: (*Server).healthz}},
 	"/readyz":      {{method: http.MethodGet, exempt: true, serve: (*Server).readyz}},
 }
@@ -51,16 +51,16 @@ const (
 // The calls on one key, which is the rest of the path.
 var keyCalls = []endpoint{
 	{method: http.MethodGet, params: []string{"consistency", "timeout"}, serve: (*Server).get},
-	{method: http.MethodPut, params: []string{"if_index", "ttl", "timeout"}, body: valueBody, changes: true, serve: (*Server).put},
-	{method: http.MethodDelete, params: []string{"if_index", "timeout"}, changes: true, serve: (*Server).delete},
+	{method: http.MethodPut, params: []string{"if_index", "ttl", "timeout"}, body: valueBody, key: keyKept, serve: (*Server).put},
+	{method: http.MethodDelete, params: []string{"if_index", "timeout"}, key: keyKept, serve: (*Server).delete},
 }
 
 // The calls on one member, by what follows its ID.
 var memberCalls = map[string][]endpoint{
-	"":        {{method: http.MethodDelete, params: []string{"timeout"}, changes: true, serve: (*Server).removeMember}},
-	"promote": {{method: http.MethodPost, params: []string{"timeout"}, changes: true, serve: (*Server).promoteMember}},
-	"lead":    {{method: http.MethodPost, params: []string{"timeout"}, changes: true, serve: (*Server).transfer}},
-	"demote":  {{method: http.MethodPost, params: []string{"timeout"}, changes: true, serve: (*Server).demoteMember}},
+	"":        {{method: http.MethodDelete, params: []string{"timeout"}, key: keyNatural, serve: (*Server).removeMember}},
+	"promote": {{method: http.MethodPost, params: []string{"timeout"}, key: keyNatural, serve: (*Server).promoteMember}},
+	"lead":    {{method: http.MethodPost, params: []string{"timeout"}, key: keyNatural, serve: (*Server).transfer}},
+	"demote":  {{method: http.MethodPost, params: []string{"timeout"}, key: keyNatural, serve: (*Server).demoteMember}},
 }
 
 // route finds the endpoint, and sets what the path names. It goes by the path

@@ -36,6 +36,9 @@ type Server struct {
 	requests chan struct{} // a slot for each request in flight
 	watchers chan struct{} // a slot for each watcher
 
+	foundingMu sync.Mutex
+	founding   founding
+
 	stopOnce sync.Once
 	stopping chan struct{} // closed when watchers must end
 }
@@ -132,7 +135,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) error {
 	if err := req.allowAnswer(s.limits.WriteTimeout); err != nil {
 		return err
 	}
-	return e.serve(s, req)
+	return req.keyedFailure(e.serve(s, req))
 }
 
 // acquire takes a slot if one is free.

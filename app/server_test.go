@@ -135,7 +135,12 @@ func TestRefusedCalls(t *testing.T) {
 		{"GET", "/v1/kv?limit=-1", "", 400, "bad_request", "whole number"},
 		{"GET", "/v1/kv?limit=1001", "", 400, "bad_request", "1 to 1000"},
 		{"PUT", "/v1/kv/a?if_index=x", "1", 400, "bad_request", "if_index"},
-		{"PUT", "/v1/kv/a?ttl=30s", "1", 501, "unsupported", "ttl"},
+		{"PUT", "/v1/kv/a?ttl=30", "1", 400, "bad_request", "30s or 12h"},
+		{"PUT", "/v1/kv/a?ttl=", "1", 400, "bad_request", "30s or 12h"},
+		{"PUT", "/v1/kv/a?ttl=-1s", "1", 400, "bad_request", "ten years"},
+		{"PUT", "/v1/kv/a?ttl=0s", "1", 400, "bad_request", "ten years"},
+		{"PUT", "/v1/kv/a?ttl=87601h", "1", 400, "bad_request", "ten years"},
+		{"DELETE", "/v1/kv/a?ttl=1s", "", 400, "bad_request", `"ttl"`},
 		{"PUT", "/v1/kv/a?timeout=61s", "1", 400, "bad_request", "at most"},
 		{"PUT", "/v1/kv/a?timeout=0s", "1", 400, "bad_request", "timeout"},
 		{"PUT", "/v1/kv/a", strings.Repeat("x", 101), 413, "too_large", "100 bytes"},
@@ -151,6 +156,9 @@ func TestRefusedCalls(t *testing.T) {
 		{"POST", "/v1/txn", `{"then":[{"op":"put","key":"a","value":"","value_base64":""}]}`, 400, "bad_request", "both"},
 		{"POST", "/v1/txn", `{"then":[{"op":"put","key":"a","value_base64":"?"}]}`, 400, "bad_request", "base64"},
 		{"POST", "/v1/txn", `{"then":[{"op":"delete","key":"a","value":""}]}`, 400, "bad_request", "no value"},
+		{"POST", "/v1/txn", `{"then":[{"op":"delete","key":"a","ttl":"1s"}]}`, 400, "bad_request", "no ttl"},
+		{"POST", "/v1/txn", `{"then":[{"op":"put","key":"a","value":"","ttl":"0s"}]}`, 400, "bad_request", "then[0]: a key can live"},
+		{"POST", "/v1/txn", `{"then":[{"op":"put","key":"a","value":"","ttl":"soon"}]}`, 400, "bad_request", "then[0]: ttl=soon"},
 		{"POST", "/v1/txn", `{"then":[{"op":"delete","key":""}]}`, 400, "bad_request", "empty"},
 		{"POST", "/v1/txn", "{\"then\":[{\"op\":\"put\",\"key\":\"a\",\"value\":\"\xff\"}]}", 400, "bad_request", "value_base64"},
 		{"POST", "/v1/txn", `{"then":[{"op":"put","key":"a","value":"` + strings.Repeat("x", 900) + `"}]}`, 413, "too_large", "transaction"},
@@ -172,9 +180,6 @@ func TestRefusedCalls(t *testing.T) {
 	}
 	if got := s.call("PUT", "/v1/status", ""); got.header.Get("Allow") != "GET" {
 		t.Errorf("Allow: %q", got.header.Get("Allow"))
-	}
-	if got := s.call("POST", "/v1/propose", "x", "Idempotency-Key: 1"); got.status != 501 || got.code(t) != "unsupported" {
-		t.Errorf("an Idempotency-Key: %+v", got)
 	}
 	if s.node.index != 0 {
 		t.Errorf("%d commands were proposed", s.node.index)

@@ -26,12 +26,14 @@ const (
 	CodeBadRequest     = "bad_request"       // 400
 	CodeNotFound       = "not_found"         // 404
 	CodeCompareFailed  = "compare_failed"    // 409
+	CodeKeyReused      = "key_reused"        // 409: the idempotency key belongs to another change; not applied
+	CodeKeyForgotten   = "key_forgotten"     // 409: what became of this key is forgotten; not applied now, perhaps before
 	CodeConflict       = "conflict"          // 409: does not fit the present state (already founded, pending change)
 	CodeCompacted      = "compacted"         // 410
 	CodeTooLarge       = "too_large"         // 413
 	CodeTooMany        = "too_many_requests" // 429
+	CodeTooManyKeys    = "too_many_keys"     // 429: no more idempotency keys can be remembered for now; surely not applied
 	CodeInternal       = "internal"          // 500
-	CodeUnsupported    = "unsupported"       // 501
 	CodeNoLeader       = "no_leader"         // 503: surely not applied
 	CodeNotFounded     = "not_founded"       // 503: surely not applied
 	CodeStopping       = "stopping"          // 503: surely not applied
@@ -45,6 +47,9 @@ type Applied struct {
 	Index  uint64          `json:"index"`
 	Term   uint64          `json:"term"`
 	Result json.RawMessage `json:"result,omitempty"`
+	// ResultNotKept, of a repetition with an idempotency key: the result of the
+	// first time was too long to be remembered.
+	ResultNotKept bool `json:"result_not_kept,omitempty"`
 }
 
 // Bytes are in JSON as "value" when they are UTF-8, and as "value_base64" when
@@ -59,7 +64,7 @@ type KeyValue struct {
 	Key string `json:"key"`
 	Bytes
 	Index uint64 `json:"index"`
-	// ExpiresInMS is how long the key has left at least, where it has a TTL.
+	// ExpiresInMS is how long the key has left, about, where it has a TTL.
 	ExpiresInMS int64 `json:"expires_in_ms,omitempty"`
 }
 
@@ -97,6 +102,9 @@ type Operation struct {
 	Op  string `json:"op"`
 	Key string `json:"key"`
 	Bytes
+	// TTL is how long a key that is put lives, such as "30s"; empty: until it is
+	// removed.
+	TTL string `json:"ttl,omitempty"`
 }
 
 // Txn is the body of POST /v1/txn: if every compare holds, Then, else Else.

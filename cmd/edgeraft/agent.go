@@ -16,6 +16,7 @@ import (
 	"github.com/edgeraft/edgeraft/app"
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/kv"
+	"github.com/edgeraft/edgeraft/app/once"
 	"github.com/edgeraft/edgeraft/boltlog"
 	"github.com/edgeraft/edgeraft/internal/seal"
 	"github.com/edgeraft/edgeraft/raft"
@@ -28,6 +29,7 @@ type agent struct {
 	log     *slog.Logger
 	started time.Time
 	store   *kv.Store
+	app     *once.App // around store
 	history *app.History
 	db      *boltlog.Log
 	opened  boltlog.Opened
@@ -45,10 +47,10 @@ func newAgent(cfg Config, logger *slog.Logger, db *boltlog.Log, opened boltlog.O
 	history := app.NewHistory(app.HistoryLimits{
 		Events: cfg.Limits.WatchHistoryEvents, Bytes: cfg.Limits.WatchHistoryBytes,
 	})
+	store := kv.New(kv.Options{Observe: history.Publish, Restored: history.Restored})
 	return &agent{
 		cfg: cfg, log: logger, started: time.Now(), db: db, opened: opened,
-		history:    history,
-		store:      kv.New(kv.Options{Observe: history.Publish, Restored: history.Restored}),
+		history: history, store: store, app: once.New(store),
 		keyBrought: make(chan seal.Key, 1),
 		deviceUp:   make(chan struct{}),
 	}
@@ -108,6 +110,15 @@ func (a *agent) Transfer(ctx context.Context, to raft.NodeID) (raft.NodeID, erro
 		return "", errNoKey("hand over leadership")
 	}
 	return d.server.Transfer(ctx, to)
+}
+
+// ClusterTime implements app.Node.
+func (a *agent) ClusterTime() raft.Time {
+	d := a.current()
+	if d == nil {
+		return 0
+	}
+	return d.server.ClusterTime()
 }
 
 // Init implements app.Founder: it makes a key unless there is one, founds the

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/edgeraft/edgeraft/app/kv"
+	"github.com/edgeraft/edgeraft/app/once"
 	"github.com/edgeraft/edgeraft/discovery"
 	"github.com/edgeraft/edgeraft/internal/seal"
 	"github.com/edgeraft/edgeraft/raft"
@@ -86,13 +87,13 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 			Random:          rand.IntN,
 			Boot:            id.Boot,
 			ProposalBase:    proposalBase(id.ID, id.Boot),
-			MaxCommandBytes: a.cfg.Limits.CommandBytes + kv.MaxOverhead,
+			MaxCommandBytes: a.cfg.Limits.CommandBytes + kv.MaxOverhead + once.MaxOverhead,
 			MaxLogBytes:     a.cfg.Limits.LogBytes,
 			MaxTrailBytes:   a.cfg.Limits.LogBytes / trailShare,
 		},
 		Tick: tick, Name: a.cfg.Name, SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
 		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters,
-	}, server.Parts{Comms: comms, Log: a.db, App: a.store, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader}}, a.opened.Stored)
+	}, server.Parts{Comms: comms, Log: a.db, App: a.app, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader}}, a.opened.Stored)
 	if err != nil {
 		return nil, errors.Join(err, comms.Close())
 	}
