@@ -36,8 +36,33 @@ func (c *Core) startChange(ch Change, id ProposalID) error {
 		// not answer a candidate: its vote would count against the rest.
 		return fmt.Errorf("member %s has %d of %d entries: %w", ch.ID, p.match, c.commit, ErrBehind)
 	}
+	if r := c.replacement(ch); r != "" {
+		next, err = c.conf().apply(Change{Kind: Promote, ID: r})
+		if err == nil {
+			c.appendAsLeader(Entry{Kind: EntryConfig, Config: next})
+		}
+		return fmt.Errorf("first %s becomes a voter in the place of %s: %w", r, ch.ID, ErrChangePending)
+	}
 	c.appendAsLeader(Entry{Kind: EntryConfig, ID: id, Config: next})
 	return nil
+}
+
+// replacement is the learner that gets a vote before a voter loses its own, ""
+// for none. Three voters minus one would be two, of which both are needed; four
+// for a moment stand the loss of any one. It is the first by ID that is heard
+// and caught up, and that nobody holds back.
+func (c *Core) replacement(ch Change) NodeID {
+	voters := c.conf().Voters()
+	if ch.Kind != Remove && ch.Kind != Demote || !c.conf().IsVoter(ch.ID) || voters < 3 || voters%2 == 0 {
+		return ""
+	}
+	for _, m := range c.conf().Members {
+		p := c.lead.peers[m.ID]
+		if m.Role == Learner && p != nil && p.silent <= c.cfg.ElectionTicks && p.match >= c.confs.index() && p.match+MaxPromotionLag >= c.commit {
+			return m.ID
+		}
+	}
+	return ""
 }
 
 // receiveForwardChange starts the change that a member wishes, once.

@@ -55,3 +55,34 @@ func TestPromotionWaitsForTheLog(t *testing.T) {
 		t.Errorf("a learner %d entries behind is not promoted: %v", MaxPromotionLag, err)
 	}
 }
+
+// TestAVoterIsReplacedFirst: where a learner stands ready it gets a vote before
+// a voter loses its own, and whoever asked tries again.
+func TestAVoterIsReplacedFirst(t *testing.T) {
+	idD := testID("d")
+	for _, c := range []struct {
+		conf *Configuration
+		kind ChangeKind
+		want []int // voters after each try
+	}{
+		{voters(idA, idB, idC).with(Member{ID: idD, Role: Learner}), Remove, []int{4, 3}},
+		{voters(idA, idB, idC).with(Member{ID: idD, Role: Learner}), Demote, []int{4, 3}},
+		{voters(idA, idB, idC).with(Member{ID: idD, Role: HeldLearner}), Remove, []int{2}},
+		{voters(idA, idB, idC), Remove, []int{2}},
+		{voters(idA, idC).with(Member{ID: idD, Role: Learner}), Remove, []int{1}},
+	} {
+		s := newSingle(t, c.conf)
+		s.leadAndCommit()
+		for i, want := range c.want {
+			err := s.ProposeChange(Change{Kind: c.kind, ID: idC})
+			if last := i == len(c.want)-1; last != (err == nil) || err != nil && !errors.Is(err, ErrChangePending) {
+				t.Errorf("%+v, try %d: %v", c.conf, i, err)
+			}
+			s.settle()
+			s.ackAll()
+			if got := s.conf().Voters(); got != want {
+				t.Errorf("%+v: %d voters after try %d, want %d", c.conf, got, i, want)
+			}
+		}
+	}
+}

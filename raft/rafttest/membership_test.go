@@ -173,3 +173,37 @@ func TestNoChangeBeforeOwnTermCommit(t *testing.T) {
 		}
 	})
 }
+
+// TestReplacementOfAVoter: the new device is a voter before the old one is none,
+// so that at no moment the failure of any one device stops the cluster. The
+// other way round two voters would be left, of which both are needed.
+func TestReplacementOfAVoter(t *testing.T) {
+	play(t, Options{Voters: 3, Blank: 1}, func(s *scene) {
+		anyOneMayFail := func() {
+			for i := range s.Nodes {
+				s.crash(i)
+				lead := s.leader(i)
+				s.agree(lead.Index)
+				s.start(i)
+				s.leader()
+			}
+		}
+		s.leader()
+		s.change(raft.AddLearner, 3)
+		anyOneMayFail()
+		s.change(raft.Promote, 3)
+		anyOneMayFail()
+		old := s.leader() // the hardest one to replace
+		s.change(raft.Remove, old.Index)
+		s.within(electionPatience, "three voters are left, without the old one", func() bool {
+			lead := s.Leader()
+			return lead != nil && lead != old && voterCount(lead) == 3
+		})
+		for _, i := range s.others(old.Index) {
+			s.crash(i)
+			s.agree(s.leader(i, old.Index).Index)
+			s.start(i)
+			s.leader(old.Index)
+		}
+	})
+}
