@@ -13,7 +13,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
+
+	"github.com/edgeraft/edgeraft/app/api"
 )
 
 // Limits of the client. An agent that answers more is not believed.
@@ -31,6 +34,7 @@ const (
 type Client struct {
 	socket string
 	http   *http.Client
+	key    Key // of changes; no text: none
 }
 
 // New returns a client of the agent that serves socketPath. It does not
@@ -72,6 +76,7 @@ type call struct {
 	body        []byte
 	accept      string
 	changes     bool // a lost answer leaves the outcome unknown
+	remembered  bool // with a key: the cluster remembers what became of it
 }
 
 // send returns the answer if it is a success; the caller closes its body.
@@ -88,6 +93,12 @@ func (c *Client) send(ctx context.Context, r call) (*http.Response, error) {
 	req.URL = &u
 	if r.accept != "" {
 		req.Header.Set("Accept", r.accept)
+	}
+	if r.changes && c.key.Text != "" {
+		req.Header.Set(api.HeaderKey, c.key.Text)
+		if r.remembered && c.key.Since > 0 {
+			req.Header.Set(api.HeaderKeySince, strconv.FormatUint(c.key.Since, 10))
+		}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

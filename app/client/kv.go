@@ -34,6 +34,8 @@ type GetOptions struct {
 type GetResult struct {
 	Value []byte
 	Index uint64 // at which the key last changed
+	// ExpiresIn is about how long the key has left; 0 where it does not expire.
+	ExpiresIn time.Duration
 	Staleness
 }
 
@@ -52,7 +54,11 @@ func (c *Client) Get(ctx context.Context, key string, opts GetOptions) (GetResul
 	if err != nil {
 		return GetResult{}, fmt.Errorf("GET %s: header %s of the answer: %w", r.path, api.HeaderIndex, err)
 	}
-	return GetResult{Value: body, Index: index, Staleness: stalenessOf(header)}, nil
+	result := GetResult{Value: body, Index: index, Staleness: stalenessOf(header)}
+	if ms, err := strconv.ParseInt(header.Get(api.HeaderExpiresIn), 10, 64); err == nil {
+		result.ExpiresIn = time.Duration(ms) * time.Millisecond
+	}
+	return result, nil
 }
 
 // PutOptions alters a Put.
@@ -61,7 +67,8 @@ type PutOptions struct {
 	// this index, or be absent if it is 0. Otherwise the error is an *Error
 	// with code "compare_failed".
 	IfIndex *uint64
-	// TTL is how long the key shall live, such as "30s"; empty for ever.
+	// TTL is how long the key shall live, such as "30s"; empty: until it is
+	// removed.
 	TTL string
 }
 
@@ -130,7 +137,7 @@ func (c *Client) Txn(ctx context.Context, txn api.Txn) (api.TxnResult, error) {
 		return api.TxnResult{}, fmt.Errorf("encoding the transaction: %w", err)
 	}
 	var result api.TxnResult
-	err = c.json(ctx, call{method: http.MethodPost, path: "/v1/txn", body: body, changes: true}, &result)
+	err = c.json(ctx, call{method: http.MethodPost, path: "/v1/txn", body: body, changes: true, remembered: true}, &result)
 	return result, err
 }
 
@@ -140,7 +147,7 @@ func (c *Client) Propose(ctx context.Context, command []byte) (api.Applied, erro
 		command = []byte{}
 	}
 	var applied api.Applied
-	err := c.json(ctx, call{method: http.MethodPost, path: "/v1/propose", body: command, changes: true}, &applied)
+	err := c.json(ctx, call{method: http.MethodPost, path: "/v1/propose", body: command, changes: true, remembered: true}, &applied)
 	return applied, err
 }
 
@@ -153,6 +160,7 @@ func keyCall(method, key string, q url.Values) call {
 		escapedPath: "/v1/kv/" + url.PathEscape(key),
 		query:       q,
 		changes:     method != http.MethodGet,
+		remembered:  method != http.MethodGet,
 	}
 }
 
