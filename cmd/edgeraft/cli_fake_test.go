@@ -20,7 +20,7 @@ type fakeAgent struct {
 	server *httptest.Server
 
 	mu       sync.Mutex
-	requests []string // "PUT /v1/kv/a?if_index=3 body"
+	requests []string // "PUT /v1/kv/a?if_index=3 body key k since 3"
 }
 
 // serveFake starts an agent on socket, or on a fresh one when that is "".
@@ -41,7 +41,11 @@ func serveFake(t *testing.T, socket string, handler http.HandlerFunc) *fakeAgent
 				t.Error(err)
 			}
 			a.mu.Lock()
-			a.requests = append(a.requests, strings.TrimSpace(r.Method+" "+r.URL.RequestURI()+" "+string(body)))
+			line := r.Method + " " + r.URL.RequestURI() + " " + string(body)
+			if key := r.Header.Get("Idempotency-Key"); key != "" {
+				line += " key " + key + " since " + r.Header.Get("Edgeraft-Key-Since")
+			}
+			a.requests = append(a.requests, strings.TrimSpace(line))
 			a.mu.Unlock()
 			handler(w, r)
 		})}}
@@ -97,6 +101,9 @@ func answers(table map[string]string) http.HandlerFunc {
 			answer = `404 {"error":{"code":"not_found","message":"the fake has no ` + r.URL.Path + `"}}`
 		}
 		w.Header().Set("Edgeraft-Index", "7")
+		if strings.HasSuffix(r.URL.Path, "/fleeting") {
+			w.Header().Set("Edgeraft-Expires-In-Ms", "1500")
+		}
 		w.Header().Set("Edgeraft-Applied", "9")
 		w.Header().Set("Edgeraft-Leader-Contact-Ms", "1200")
 		if len(answer) > 4 && answer[3] == ' ' {

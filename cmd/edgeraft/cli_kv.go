@@ -16,16 +16,21 @@ import (
 var proposeCommand = command{
 	name: "propose", args: "[COMMAND|-]", max: 1, scope: scopeAgent, json: true,
 	summary: "commit an opaque command (argument or standard input) and print its index",
-	details: "The index is printed once the command is committed and applied; a result, if the\napplication has one, follows on the next line.",
-	example: "edgeraft propose 'valve 3 open'\nedgeraft propose < command.bin",
-	define: func(*flag.FlagSet) action {
+	details: "The index is printed once the command is committed and applied; a result, if the\napplication has one, follows on the next line." + keyDetails,
+	example: "edgeraft propose 'valve 3 open'\nedgeraft propose < command.bin\nedgeraft propose --idempotency-key order-4711 'pay 5'     # can be repeated safely",
+	define: func(fs *flag.FlagSet) action {
+		key := keyFlags(fs)
 		return func(ctx context.Context, inv *invocation) error {
 			body, err := inv.argOrInput(0)
 			if err != nil {
 				return err
 			}
 			return inv.call(ctx, func(ctx context.Context, agent *client.Client) error {
-				applied, err := agent.Propose(ctx, body)
+				var applied api.Applied
+				err := key.change(ctx, agent, func(ctx context.Context, agent *client.Client) (err error) {
+					applied, err = agent.Propose(ctx, body)
+					return err
+				})
 				if err != nil {
 					return err
 				}
@@ -36,6 +41,9 @@ var proposeCommand = command{
 				if result := string(applied.Result); result != "" && result != "null" {
 					inv.say("%s", printable(result))
 				}
+				if applied.ResultNotKept {
+					complain(inv.stderr, "edgeraft propose", "it was applied before; its result was too long to be remembered")
+				}
 				return nil
 			})
 		}
@@ -45,7 +53,7 @@ var proposeCommand = command{
 var getCommand = command{
 	name: "get", args: "KEY", min: 1, max: 1, scope: scopeAgent, json: true,
 	summary: "print the value of a key",
-	details: "The value comes out byte for byte. On a terminal, a line end follows it and what\na terminal would obey is escaped. An absent key is exit code 1.",
+	details: "The value comes out byte for byte. On a terminal, a line end follows it and what\na terminal would obey is escaped; a key that expires is said to. An absent key is\nexit code 1.",
 	example: "edgeraft get door/front",
 	define: func(fs *flag.FlagSet) action {
 		stale := fs.Bool("stale", false, "answer from this device at once, also when it is cut off; says how stale")
@@ -60,9 +68,14 @@ var getCommand = command{
 				}
 				switch {
 				case inv.json:
-					return inv.sayJSON(api.KeyValue{Key: inv.args[0], Bytes: api.BytesOf(got.Value), Index: got.Index})
+					return inv.sayJSON(api.KeyValue{
+						Key: inv.args[0], Bytes: api.BytesOf(got.Value), Index: got.Index, ExpiresInMS: got.ExpiresIn.Milliseconds(),
+					})
 				case isTerminal(inv.stdout):
 					inv.say("%s", printableLines(string(got.Value)))
+					if got.ExpiresIn > 0 {
+						complain(inv.stderr, "edgeraft get", "expires in "+ago(got.ExpiresIn))
+					}
 				default:
 					_, _ = inv.stdout.Write(got.Value) // inv.stdout remembers the error
 				}
@@ -83,17 +96,18 @@ func staleness(s client.Staleness) string {
 var putCommand = command{
 	name: "put", args: "KEY VALUE|-", min: 2, max: 2, scope: scopeAgent, json: true,
 	summary: "set a key and print the index of the change",
-	details: "With - the value is standard input, byte for byte.",
-	example: "edgeraft put door/front open\nedgeraft put photo - < photo.jpg\nedgeraft put --if-index 0 lock mine     # only if nobody has it",
+	details: "With - the value is standard input, byte for byte." + keyDetails,
+	example: "edgeraft put door/front open\nedgeraft put photo - < photo.jpg\nedgeraft put --if-index 0 lock mine      # only if nobody has it\nedgeraft put --ttl 30s alive/attic yes   # gone in 30 s unless put again",
 	define: func(fs *flag.FlagSet) action {
-		ifIndex := indexFlag(fs)
+		ifIndex, key := indexFlag(fs), keyFlags(fs)
+		ttl := ttlFlag(fs)
 		return func(ctx context.Context, inv *invocation) error {
 			value, err := inv.argOrInput(1)
 			if err != nil {
 				return err
 			}
-			return inv.change(ctx, func(ctx context.Context, agent *client.Client) (uint64, error) {
-				return agent.Put(ctx, inv.args[0], value, client.PutOptions{IfIndex: ifIndex.value})
+			return inv.change(ctx, key, func(ctx context.Context, agent *client.Client) (uint64, error) {
+				return agent.Put(ctx, inv.args[0], value, client.PutOptions{IfIndex: ifIndex.value, TTL: *ttl})
 			})
 		}
 	},
@@ -102,12 +116,12 @@ var putCommand = command{
 var deleteCommand = command{
 	name: "delete", args: "KEY", min: 1, max: 1, scope: scopeAgent, json: true,
 	summary: "remove a key and print the index of the change",
-	details: "An absent key is exit code 1.",
-	example: "edgeraft delete door/front",
+	details: "An absent key is exit code 1." + keyDetails,
+	example: "edgeraft delete door/front\nedgeraft delete --if-index 17 lock     # only if nobody took it since",
 	define: func(fs *flag.FlagSet) action {
-		ifIndex := indexFlag(fs)
+		ifIndex, key := indexFlag(fs), keyFlags(fs)
 		return func(ctx context.Context, inv *invocation) error {
-			return inv.change(ctx, func(ctx context.Context, agent *client.Client) (uint64, error) {
+			return inv.change(ctx, key, func(ctx context.Context, agent *client.Client) (uint64, error) {
 				return agent.Delete(ctx, inv.args[0], client.DeleteOptions{IfIndex: ifIndex.value})
 			})
 		}
@@ -115,9 +129,13 @@ var deleteCommand = command{
 }
 
 // change makes one change and prints its index.
-func (inv *invocation) change(ctx context.Context, do func(context.Context, *client.Client) (uint64, error)) error {
+func (inv *invocation) change(ctx context.Context, key *keyed, do func(context.Context, *client.Client) (uint64, error)) error {
 	return inv.call(ctx, func(ctx context.Context, agent *client.Client) error {
-		index, err := do(ctx, agent)
+		var index uint64
+		err := key.change(ctx, agent, func(ctx context.Context, agent *client.Client) (err error) {
+			index, err = do(ctx, agent)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -156,6 +174,7 @@ func indexFlag(fs *flag.FlagSet) *optionalIndex {
 var listCommand = command{
 	name: "list", scope: scopeAgent, json: true,
 	summary: "list keys and values, one pair a line with a tab between",
+	details: "After one more tab it says in how long a key expires, where it does.",
 	example: "edgeraft list --prefix door/",
 	define: func(fs *flag.FlagSet) action {
 		prefix := fs.String("prefix", "", "only keys that begin with this `PREFIX`")
@@ -200,7 +219,11 @@ func (inv *invocation) list(ctx context.Context, agent *client.Client, prefix st
 
 func (inv *invocation) listItem(item api.KeyValue, first bool) error {
 	if !inv.json {
-		inv.say("%s\t%s", printable(item.Key), shown(item.Bytes))
+		line := printable(item.Key) + "\t" + shown(item.Bytes)
+		if item.ExpiresInMS > 0 {
+			line += "\texpires in " + ago(time.Duration(item.ExpiresInMS)*time.Millisecond)
+		}
+		inv.say("%s", line)
 		return nil
 	}
 	b, err := marshalJSON(item)

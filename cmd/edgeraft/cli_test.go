@@ -42,6 +42,9 @@ var fakeAnswers = map[string]string{
 	"DELETE /v1/kv/door":                        `{"index":20,"term":3}`,
 	"GET /v1/kv?prefix=":                        `{"applied":9,"items":[{"key":"a\tb","value":"x\ny","index":1}],"next":"a\tb"}`,
 	"GET /v1/kv?after=a%09b&prefix=":            `{"applied":10,"items":[{"key":"c","value_base64":"/w==","index":2}]}`,
+	"PUT /v1/kv/door?ttl=90s":                   `{"index":22,"term":3}`,
+	"GET /v1/kv/fleeting":                       "v",
+	"GET /v1/kv?prefix=ttl":                     `{"applied":9,"items":[{"key":"k","value":"v","index":1,"expires_in_ms":90000}]}`,
 	"GET /v1/kv?prefix=none":                    `{"applied":9,"items":[]}`,
 	"GET /v1/members":                           `{"members":` + members + `}`,
 	"POST /v1/members":                          changed,
@@ -83,6 +86,13 @@ func TestCommandLines(t *testing.T) {
 		{name: "put only if absent", line: "put --if-index 0 door open", code: 1, stderr: "the key changed at index 7 (compare_failed)"},
 		{name: "put if unchanged, flag last", line: "put door open --if-index=7", stdout: "19\n"},
 		{name: "put without a leader", line: "put noleader x", code: 1, stderr: "no leader is known"},
+		{name: "put with a TTL", line: "put --ttl 90s door ajar", stdout: "22\n"},
+		{name: "put with a bad TTL", line: "put --ttl 90 door ajar", code: 2, stderr: "such as 30s or 12h"},
+		{name: "put with no TTL at all", line: "put --ttl 0s door ajar", code: 2, stderr: "such as 30s or 12h"},
+		{name: "put with a key", line: "put door open --idempotency-key k --key-since 3", stdout: "18\n"},
+		{name: "put with an empty key", line: "put door open --idempotency-key=", code: 2, stderr: "the key is empty"},
+		{name: "put with a bad since", line: "put door open --idempotency-key k --key-since 0", code: 2, stderr: "1 or more"},
+		{name: "put with since only", line: "put door open --key-since 3", code: 2, stderr: "--key-since goes with"},
 		{name: "put with a bad index", line: "put a b --if-index -1", code: 2, stderr: "an index is a whole number"},
 		{name: "put without a value", line: "put door", code: 2, stderr: "edgeraft put KEY VALUE|-"},
 		{name: "put too many", line: "put door a b", code: 2, stderr: `does not know what to do with "b"`},
@@ -91,6 +101,9 @@ func TestCommandLines(t *testing.T) {
 		{name: "list over two pages", line: "list", stdout: "a\\tb\tx\\ny\nc\t\\xff\n"},
 		{name: "list as JSON over two pages", line: "list --json", stdout: `{"applied":9,"items":[` + "\n" +
 			`{"key":"a\tb","value":"x\ny","index":1},` + "\n" + `{"key":"c","value_base64":"/w==","index":2}]}` + "\n"},
+		{name: "list what expires", line: "list --prefix ttl", stdout: "k\tv\texpires in 1m30s\n"},
+		{name: "get what expires as JSON", line: "get fleeting --json", stdout: `{"key":"fleeting","value":"v","index":7,"expires_in_ms":1500}` + "\n"},
+		{name: "get what expires", line: "get fleeting", stdout: "v"},
 		{name: "list nothing as JSON", line: "list --json --prefix none", stdout: "{\"applied\":9,\"items\":[]}\n"},
 		{name: "members", line: "members list", stdout: "" +
 			"NAME                   ID        ROLE           ADDRESS        TRANSPORT  LAG  LAST CONTACT\n" +
@@ -142,6 +155,8 @@ func TestRequests(t *testing.T) {
 	agent.run(t, "", "propose", "valve open")
 	agent.run(t, "from\nstdin", "put", "door", "-")
 	agent.run(t, "", "members", "add", "abcdefgh234567ab", "--name", "shed")
+	agent.run(t, "", "propose", "pay", "--idempotency-key", "k 1")
+	agent.run(t, "", "delete", "door", "--idempotency-key", "k", "--key-since", "3")
 	key := strings.TrimSpace(runLine(t, "", "keygen").stdout)
 	file := filepath.Join(t.TempDir(), "k")
 	if err := os.WriteFile(file, []byte(key+"\n"), 0o644); err != nil {
@@ -160,6 +175,8 @@ func TestRequests(t *testing.T) {
 		"POST /v1/propose valve open",
 		"PUT /v1/kv/door from\nstdin",
 		`POST /v1/members {"id":"abcdefgh234567ab","name":"shed"}`,
+		"POST /v1/propose pay key k 1 since",
+		"DELETE /v1/kv/door  key k since 3",
 		`POST /v1/join {"key":"` + key + `"}`,
 		`POST /v1/join {"key":"` + key + `"}`,
 		`POST /v1/join {"key":"` + key + `"}`,
@@ -243,6 +260,26 @@ func TestAgentDies(t *testing.T) {
 	}
 	if got := agent.run(t, "", "put", "k", "v"); got.code != 3 || !strings.Contains(got.stderr, "not known whether") {
 		t.Errorf("put: %+v", got)
+	}
+}
+
+// TestAKeyIsTriedAgain: with a key a change whose outcome is not known is
+// repeated, and without one it is not.
+func TestAKeyIsTriedAgain(t *testing.T) {
+	tries := 0
+	agent := serveFake(t, "", func(w http.ResponseWriter, _ *http.Request) {
+		if tries++; tries%2 == 1 {
+			w.WriteHeader(504)
+			_, _ = io.WriteString(w, `{"error":{"code":"outcome_unknown","message":"who knows","retry_after_ms":1}}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"index":5,"term":1}`)
+	})
+	if got := agent.run(t, "", "propose", "x", "--idempotency-key", "k"); got.code != 0 || got.stdout != "5\n" || tries != 2 {
+		t.Errorf("with a key: %+v after %d tries", got, tries)
+	}
+	if got := agent.run(t, "", "propose", "x"); got.code != 1 || !strings.Contains(got.stderr, "who knows") || tries != 3 {
+		t.Errorf("without: %+v after %d tries", got, tries)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/edgeraft/edgeraft/app/once"
 	"github.com/edgeraft/edgeraft/boltlog"
 	"github.com/edgeraft/edgeraft/examples/bankteller/teller"
 	"github.com/edgeraft/edgeraft/internal/seal"
@@ -47,7 +48,7 @@ func openBranch(ctx context.Context, dir, name string, key seal.Key) (*branch, e
 			Boot: opened.Identity.Boot, ProposalBase: rand.Uint64(),
 		},
 		Tick: 10 * time.Millisecond, Name: name, MaxVoters: 3,
-	}, server.Parts{Comms: b.comms, Log: db, App: b.bank}, opened.Stored)
+	}, server.Parts{Comms: b.comms, Log: db, App: once.New(b.bank)}, opened.Stored)
 	if err != nil {
 		return nil, errors.Join(err, b.comms.Close(), db.Close())
 	}

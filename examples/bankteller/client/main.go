@@ -1,7 +1,8 @@
 // Command client is the bank teller as a program beside an agent: it talks to
 // the agent's socket and keeps each balance as a key. What the App does in the
 // other variant, the compare of a compare-and-set does here: of two tellers
-// that debit the same account at once, one has to look again.
+// that debit the same account at once, one has to look again. An idempotency key
+// lets the teller ask again when no answer comes, and pay once.
 //
 //	client -socket /run/edgeraft/edgeraft.sock credit alice 100
 //	client -socket /run/edgeraft/edgeraft.sock debit alice 30
@@ -77,7 +78,9 @@ func amount(words []string) (int64, error) {
 }
 
 // move changes a balance and returns the new one. When another teller was
-// faster it looks again; each time somebody has succeeded, so this ends.
+// faster it looks again; each time somebody has succeeded, so this ends. Each
+// put has a key of its own: were its answer lost, and it tried again without
+// one, its own success would look like that of a faster teller.
 func move(ctx context.Context, agent *client.Client, key string, change int64) (int64, error) {
 	for {
 		balance, index, err := read(ctx, agent, key)
@@ -91,7 +94,14 @@ func move(ctx context.Context, agent *client.Client, key string, change int64) (
 		case change > 0 && next < balance:
 			return 0, errors.New("no account can hold that much")
 		}
-		_, err = agent.Put(ctx, key, strconv.AppendInt(nil, next, 10), client.PutOptions{IfIndex: &index})
+		once, err := agent.NewKey(ctx)
+		if err != nil {
+			return 0, err
+		}
+		err = agent.Retry(ctx, once, func(ctx context.Context, agent *client.Client) error {
+			_, err := agent.Put(ctx, key, strconv.AppendInt(nil, next, 10), client.PutOptions{IfIndex: &index})
+			return err
+		})
 		if code(err) == api.CodeCompareFailed {
 			continue
 		}
