@@ -107,3 +107,24 @@ func TestFigure8Unreliable(t *testing.T) {
 		s.same()
 	})
 }
+
+// TestFailedSync: a device whose disk fails stops at once, acknowledges nothing
+// of it, and goes on after a restart with what is really there.
+func TestFailedSync(t *testing.T) {
+	play(t, Options{Voters: 3}, func(s *scene) {
+		lead := s.leader()
+		s.agree(lead.Index)
+		for _, n := range s.Nodes {
+			n.Disk.FailNext()
+			op := s.Propose(lead.Index, []byte("x"))
+			s.within(electionPatience, "the device stops", func() bool { return !n.Up() })
+			s.start(n.Index)
+			lead = s.leader()
+			if op.Outcome == Open {
+				s.within(electionPatience, "what its clients asked ends", func() bool { return op.Outcome != Open })
+			}
+			s.agree(lead.Index)
+		}
+		s.same()
+	})
+}

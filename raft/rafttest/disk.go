@@ -29,6 +29,7 @@ type Disk struct {
 	last     raft.Index
 	crashes  int // tells late completions of an earlier boot
 	waiting  bool
+	failing  bool // the write that ends next fails
 }
 
 // submit takes a save that is to become durable after all before it.
@@ -73,6 +74,13 @@ func (d *Disk) finish() {
 		return
 	}
 	d.waiting = false
+	if d.failing {
+		// Whatever of it reached the disk: the device must not go on, and a
+		// restart sees (Rebello et al., ATC 2020).
+		d.cluster.tracef("%v: a sync fails", d.node)
+		d.node.Crash()
+		return
+	}
 	seq := d.queue[d.writing-1].Seq
 	d.write(d.writing)
 	d.writing = 0
@@ -135,7 +143,7 @@ func (d *Disk) change(s raft.Save) {
 // disk nevertheless is left to chance.
 func (d *Disk) crash() {
 	d.write(d.rng.Intn(len(d.queue) + 1))
-	d.queue, d.writing, d.seq, d.waiting = nil, 0, 0, false
+	d.queue, d.writing, d.seq, d.waiting, d.failing = nil, 0, 0, false, false
 	d.last = d.entries.last()
 	d.crashes++
 }
@@ -147,6 +155,10 @@ func (d *Disk) stored() raft.Stored {
 
 // Stick makes the disk finish nothing until Unstick: an fsync that hangs.
 func (d *Disk) Stick() { d.stuck = true }
+
+// FailNext makes the next write fail when it ends; the node then stops, as a
+// real device does.
+func (d *Disk) FailNext() { d.failing = true }
 
 // Unstick ends Stick.
 func (d *Disk) Unstick() {
