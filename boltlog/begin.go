@@ -14,7 +14,7 @@ import (
 )
 
 // openFile checks the file, then hands it to bbolt.
-func openFile(path string, tap func(operation) error, count *counters) (*Log, error) {
+func openFile(path string, tap tap, count *counters) (*Log, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -105,7 +105,11 @@ func (l *Log) read() (*content, error) {
 			return err
 		}
 		if c.format == format {
-			if err := l.ring.replay(l.disk, &c, &l.tail); err != nil {
+			all, err := l.ring.read(l.disk)
+			if err != nil {
+				return err
+			}
+			if err := l.ring.replay(all, &c, &l.tail); err != nil {
 				return err
 			}
 		}

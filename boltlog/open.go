@@ -53,7 +53,7 @@ type Options struct {
 	// it is added, at a price, and counted in Stats.Growths.
 	Preallocate int
 
-	tap func(operation) error // see disk
+	tap tap
 }
 
 // minFile is what a file must have beside the ring.
