@@ -257,9 +257,36 @@ func TestTheFileIsPreallocated(t *testing.T) {
 	if m, err := newestMeta(l.file); err != nil || m.pageSize != 4096 || l.db.MaxSize != MaxFileSize {
 		t.Errorf("pages of %d, at most %d bytes, %v", m.pageSize, l.db.MaxSize, err)
 	}
+	if o := boltOptions(nil); o.PageSize != 4096 || o.MaxSize != MaxFileSize || !o.NoFreelistSync || o.NoSync || o.NoGrowSync {
+		t.Errorf("%+v", o)
+	}
 	if l.ring.slots*sectorSize != DefaultRingSize {
 		t.Errorf("a ring of %d slots", l.ring.slots)
 	}
+}
+
+// TestTheDatabaseGetsItsNameLast: until all of it is there it has another one.
+func TestTheDatabaseGetsItsNameLast(t *testing.T) {
+	dir := t.TempDir()
+	path, commits := filepath.Join(dir, databaseName), 0
+	opt := home
+	opt.tap = func(op operation, _ int64, _ int) error {
+		if commits++; op != opCommit || commits > 1 {
+			return nil
+		}
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("there is one before its first transaction: %v", err)
+		}
+		if info, err := os.Stat(path + newSuffix); err != nil || info.Size() != int64(opt.Preallocate) {
+			t.Errorf("the one under construction: %v, %v", info, err)
+		}
+		return syscall.ENOSPC
+	}
+	refuses(t, dir, opt, syscall.ENOSPC)
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 0 {
+		t.Errorf("what failed is still there: %v, %v", names, err)
+	}
+	open(t, dir)
 }
 
 // TestGrowthIsCounted, since it should not happen.
