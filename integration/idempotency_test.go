@@ -94,8 +94,14 @@ func (c *cluster) keyedPut(a *agent, key client.Key, name, value string) (index 
 }
 
 // patience is how long a proposer of the keyed load waits for an answer before
-// it tries on the next device. Many an answer comes later.
-const patience = 40 * time.Millisecond
+// it tries on the next device: at first hardly long enough, so that many a
+// change is made whose answer is lost.
+func patience(try int) time.Duration {
+	if try == 0 {
+		return 2 * time.Millisecond * slowness
+	}
+	return 40 * time.Millisecond * slowness
+}
 
 // keyedLoad is a load whose proposers turn to the next device when an answer
 // takes long, with the same key.
@@ -146,7 +152,7 @@ func (l *keyedLoad) propose(ctx context.Context, tick *time.Ticker, first, then 
 			}
 			key.Since = fresh.Since
 		}
-		once, cancel := context.WithTimeout(ctx, patience*slowness)
+		once, cancel := context.WithTimeout(ctx, patience(try))
 		applied, err := a.client.WithKey(key).Propose(once, []byte(command))
 		cancel()
 		if err == nil {

@@ -22,7 +22,8 @@ const status = `{"healthy":%,"warnings":[],"version":"v1","uptime_ms":61000,
  "cluster":{"name":"default","id":"c-id","leader":"aaaabbbbccccdddd","leader_name":"kitchen"},
  "members":` + members + `,
  "traffic":{"sent_packets":1,"sent_bytes":20000,"received_packets":2,"received_bytes":30,"dropped":{"replay":1,"bad_key":5}},
- "storage":{"saves":9,"log_bytes":100}}`
+ "storage":{"saves":9,"log_bytes":100},
+ "state":{"keys":12,"expiring":3,"bytes":20480,"idempotency_keys":5}}`
 
 const changed = `{"id":"x"}`
 
@@ -192,6 +193,7 @@ func TestStatus(t *testing.T) {
 	want := `Device   kitchen (aaaabbbb), leader in term 3, up 1m1s, version v1
 Cluster  default (c-id), leader kitchen (aaaabbbb)
 Log      commit 17, applied 17, last 18, on stable storage 18
+State    12 keys (3 expire), 20 KiB; 5 idempotency keys
 Storage  9 saves, log 100 bytes
 Traffic  sent 1 packets, 19 KiB; received 2 packets, 30 bytes; dropped bad_key 5 replay 1
 
