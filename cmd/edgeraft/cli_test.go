@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -268,20 +269,20 @@ func TestAgentDies(t *testing.T) {
 // TestAKeyIsTriedAgain: with a key a change whose outcome is not known is
 // repeated, and without one it is not.
 func TestAKeyIsTriedAgain(t *testing.T) {
-	tries := 0
+	var tries atomic.Int64
 	agent := serveFake(t, "", func(w http.ResponseWriter, _ *http.Request) {
-		if tries++; tries%2 == 1 {
+		if tries.Add(1)%2 == 1 {
 			w.WriteHeader(504)
 			_, _ = io.WriteString(w, `{"error":{"code":"outcome_unknown","message":"who knows","retry_after_ms":1}}`)
 			return
 		}
 		_, _ = io.WriteString(w, `{"index":5,"term":1}`)
 	})
-	if got := agent.run(t, "", "propose", "x", "--idempotency-key", "k"); got.code != 0 || got.stdout != "5\n" || tries != 2 {
-		t.Errorf("with a key: %+v after %d tries", got, tries)
+	if got := agent.run(t, "", "propose", "x", "--idempotency-key", "k"); got.code != 0 || got.stdout != "5\n" || tries.Load() != 2 {
+		t.Errorf("with a key: %+v after %d tries", got, tries.Load())
 	}
-	if got := agent.run(t, "", "propose", "x"); got.code != 1 || !strings.Contains(got.stderr, "who knows") || tries != 3 {
-		t.Errorf("without: %+v after %d tries", got, tries)
+	if got := agent.run(t, "", "propose", "x"); got.code != 1 || !strings.Contains(got.stderr, "who knows") || tries.Load() != 3 {
+		t.Errorf("without: %+v after %d tries", got, tries.Load())
 	}
 }
 
