@@ -42,6 +42,8 @@ func (leader) tick(c *Core) {
 	}
 	if c.log.last() > c.commit || c.diskBehind() {
 		l.sinceCommit++
+	} else {
+		l.sinceCommit = 0
 	}
 	l.snapshotBytes = c.cfg.MaxSnapshotRate
 	c.tickTransfer()
