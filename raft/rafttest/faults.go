@@ -7,6 +7,7 @@ type profile struct {
 	voters, blank int
 	sleepy        bool
 	churn         bool // members are demoted and removed at random
+	most          int  // voters to promote to; the others stay learners
 	pace          int  // ticks between a client's steps, at most
 	burst         int  // proposals at a time, at most
 	loss, dup     int  // of a thousand messages
@@ -42,13 +43,14 @@ func newProfile(r *Rand) profile {
 	if r.Chance(400) {
 		p.late = r.Intn(200)
 	}
+	p.most = []int{raft.MaxMembers, 3}[r.Intn(2)]
 	p.skew = []int{0, 100, 400}[r.Intn(3)]
 	p.tiny = r.Chance(200)
 	if p.snapshots = r.Chance(700); p.snapshots {
 		p.every = []int{1, 300, 2000, 10000}[r.Intn(4)]
 		p.trail = []int{1, 500, 3000}[r.Intn(3)]
 		p.piece, p.rate = []int{10, 50, 200, 0}[r.Intn(4)], []int{5, 100, 0}[r.Intn(3)]
-		p.damage = []int{0, 0, 50}[r.Intn(3)]
+		p.damage = []int{0, 50, 200}[r.Intn(3)]
 	}
 	p.shop = r.Chance(300)
 	return p
@@ -73,7 +75,7 @@ func (p profile) limits(cfg *raft.Config) {
 	cfg.MaxProposals, cfg.MaxForwardWindow = 12, 6
 	cfg.MaxAppendBytes, cfg.MaxInflight = 600, 2
 	cfg.MaxUnsavedBytes, cfg.MaxPendingBytes = 3000, 3000
-	cfg.MaxApplyBytes, cfg.MaxPendingReads = 500, 3
+	cfg.MaxApplyBytes, cfg.MaxPendingReads = 1500, 3
 }
 
 // setNet brings the network to the profile's everyday state.
@@ -109,7 +111,17 @@ func (c *campaign) fault() {
 		n = lead // where it hurts most
 	}
 	duration := 1 + c.rng.Intn(80)
-	switch c.rng.Intn(14) {
+	switch c.rng.Intn(17) {
+	case 16:
+		if n.leads(n.Status().Term) {
+			c.forget(n)
+		}
+	case 15:
+		if n.leads(n.Status().Term) {
+			c.laggard(n)
+		}
+	case 14:
+		c.reboot(n)
 	case 13:
 		c.chase(1 + c.rng.Intn(4))
 	case 12:

@@ -81,6 +81,7 @@ func (k *checker) follow(n *Node, s raft.Status) {
 		}
 		if e.Kind == raft.EntryConfig && s.Role == raft.Leader && e.Term == s.Term {
 			k.change(n, s, i)
+			k.promotion(n, s, e.Config)
 		}
 		n.log.replace([]raft.Entry{e})
 		k.stamped(n, s, e)

@@ -43,3 +43,18 @@ func (k *checker) handOver(n *Node, m raft.Message) {
 		k.c.violate("a successor holds the log", "%v hands over to %v at entry %d, and %d are durable there", n, k.c.node(m.To), last, durable)
 	}
 }
+
+// promotion checks that one which gets a vote holds the configuration in force,
+// and nearly all that is committed: commits and elections may soon depend on it
+// (§4.2.1).
+func (k *checker) promotion(n *Node, s raft.Status, next *raft.Configuration) {
+	for _, m := range next.Members {
+		d := k.c.node(m.ID).Disk
+		if m.Role != raft.Voter || m.ID == n.ID || n.config == nil || n.config.IsVoter(m.ID) || d.state.Term > s.Term {
+			continue
+		}
+		if last := d.entries.last(); last < n.log.config || last+raft.MaxPromotionLag < n.commit {
+			k.c.violate("promotion when caught up", "%v promotes %v, which holds %d entries; the configuration is in entry %d, %d are committed", n, k.c.node(m.ID), last, n.log.config, n.commit)
+		}
+	}
+}
