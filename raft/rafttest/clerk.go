@@ -86,6 +86,7 @@ type task struct {
 	keyed   bool
 	tries   int
 	unsure  bool // an earlier try may yet have an effect
+	op      *Op  // the last try
 }
 
 func (s *shop) employ(rng *Rand) {
@@ -155,6 +156,7 @@ func (k *clerk) start(t *task, command []byte, err error) {
 func (k *clerk) try(t *task) {
 	t.tries++
 	op := k.c.Propose(k.rng.Intn(len(k.c.Nodes)), t.command)
+	t.op = op
 	if op.Outcome != Open {
 		k.outcome(t, op)
 		return
@@ -185,7 +187,7 @@ func (k *clerk) outcome(t *task, op *Op) {
 
 // abandon ends a task of which nobody will know what came.
 func (k *clerk) abandon() {
-	if t := k.task; t != nil && t.unsure {
+	if t := k.task; t != nil && (t.unsure || t.op != nil && t.op.Outcome == Open) {
 		k.history.Return(k.id, t.call, t.in, kvtest.Output{Unknown: true})
 	}
 	k.task = nil
@@ -253,7 +255,8 @@ func (k *clerk) get(in kvtest.Input) {
 	k.c.clock.after(patience*Tick, next)
 }
 
-// close ends the history and judges it. By then nothing is under way.
+// close ends the history and judges it. By then nothing is under way but on
+// devices that were removed.
 func (s *shop) close() {
 	for _, k := range s.clerks {
 		k.abandon()
