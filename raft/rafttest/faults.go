@@ -52,7 +52,16 @@ func newProfile(r *Rand) profile {
 		p.piece, p.rate = []int{10, 50, 200, 0}[r.Intn(4)], []int{5, 100, 0}[r.Intn(3)]
 		p.damage = []int{0, 50, 200}[r.Intn(3)]
 	}
-	p.shop = r.Chance(300)
+	if p.shop = r.Chance(300); p.shop {
+		// Its snapshots are larger, and are to arrive in time.
+		p.tiny = false
+		if p.piece > 0 {
+			p.piece = max(p.piece, 50)
+		}
+		if p.rate > 0 {
+			p.rate = max(p.rate, 100)
+		}
+	}
 	return p
 }
 
