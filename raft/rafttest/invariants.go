@@ -13,6 +13,7 @@ type checker struct {
 	leaders   map[raft.Term]string
 	committed history             // what any node ever committed
 	by        []raft.Term         // by the leader of which term each was
+	when      []Time              // likewise
 	logs      map[logPoint]uint64 // the digest at each (index, term) any log ever had
 	byID      map[raft.ProposalID]raft.Index
 	digests   map[*raft.Entry]uint64 // of the entries of messages under way
@@ -204,7 +205,7 @@ func (k *checker) commit(n *Node, s raft.Status) {
 	}
 	k.committed.replace(n.log.entries[k.committed.last():to])
 	for k.committed.last() > raft.Index(len(k.by)) {
-		k.by = append(k.by, s.Term)
+		k.by, k.when = append(k.by, s.Term), append(k.when, k.c.clock.now)
 	}
 	k.c.tracef("%v COMMITS up to entry %d", n, to)
 }

@@ -149,7 +149,7 @@ func nextPromotion(st raft.Status, maxVoters, maxSilent int) (raft.Change, bool)
 	var fit []raft.NodeID
 	for _, m := range st.Config.Members {
 		p, ok := st.Peers[m.ID]
-		if m.Role == raft.Learner && ok && p.Match > 0 && p.Match+raft.MaxPromotionLag >= st.Commit && p.Silent <= maxSilent {
+		if m.Role == raft.Learner && ok && p.CaughtUp && p.Silent <= maxSilent {
 			fit = append(fit, m.ID)
 		}
 	}
