@@ -28,6 +28,7 @@ type shop struct {
 type lease struct {
 	asked Time
 	ttl   kv.TTL
+	put   bool
 }
 
 // Who the clients of a shop are.
@@ -56,6 +57,10 @@ func (s *shop) observe(n *Node, ch kv.Change) {
 				s.c.violate("exactly once", "%v: value %q is put at %d and at %d", n, v, at, ch.Index)
 			}
 			s.written[v] = ch.Index
+			if l, ok := s.leases[e.Key]; ok {
+				l.put = true
+				s.leases[e.Key] = l
+			}
 		case kv.EventExpire:
 			l := s.leases[e.Key]
 			s.expired[e.Key] = true
@@ -130,7 +135,7 @@ func (k *clerk) value() string { return fmt.Sprintf("%d.%d", k.id, k.done) }
 func (k *clerk) lease() {
 	in := kvtest.Input{Kind: kvtest.Put, Key: "lease" + k.value(), Value: k.value()}
 	ttl := kv.TTL(1 + k.rng.Intn(30*int(Tick)))
-	k.leases[in.Key] = lease{k.c.clock.now, ttl}
+	k.leases[in.Key] = lease{asked: k.c.clock.now, ttl: ttl}
 	command, err := kv.PutTTL(in.Key, []byte(in.Value), ttl, nil)
 	k.start(&task{in: in, call: k.history.Call()}, command, err)
 }
@@ -292,7 +297,15 @@ func (s *shop) expireAll() {
 	if s.c.Failed() != nil || lead == nil {
 		return
 	}
-	due := func() bool { _, command := s.stores[lead].Due(); return command == nil }
+	due := func() bool {
+		for key, l := range s.leases {
+			if l.put && !s.expired[key] {
+				return false
+			}
+		}
+		_, command := s.stores[lead].Due()
+		return command == nil
+	}
 	if !s.c.RunUntil(100, due) && s.c.Failed() == nil {
 		at, _ := s.stores[lead].Due()
 		s.c.violate("what falls due expires", "%v leads, it is %d, and something was due at %d", lead, lead.core.ClusterTime(), at)

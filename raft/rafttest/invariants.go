@@ -17,6 +17,7 @@ type checker struct {
 	logs      map[logPoint]uint64 // the digest at each (index, term) any log ever had
 	byID      map[raft.ProposalID]raft.Index
 	digests   map[*raft.Entry]uint64 // of the entries of messages under way
+	believed  map[*Node]belief       // of cluster time, at the end of the event before
 	times     timeChecker
 	states    map[raft.Index]uint64 // the checksum of the App's state after an entry
 }
@@ -32,6 +33,7 @@ func (k *checker) init(c *Cluster) {
 	k.logs = map[logPoint]uint64{}
 	k.byID = map[raft.ProposalID]raft.Index{}
 	k.digests = map[*raft.Entry]uint64{}
+	k.believed = map[*Node]belief{}
 	k.states = map[raft.Index]uint64{}
 	k.times = timeChecker{appended: map[logPoint]Time{}, fastest: Tick}
 }
@@ -139,9 +141,11 @@ func (k *checker) node(n *Node) {
 	if s.Role == raft.Leader {
 		k.leader(n, s)
 		k.matches(n, s)
+		k.keepsTime(n)
 	}
 	k.commit(n, s)
 	n.commit, n.config = s.Commit, s.Config
+	k.believed[n] = belief{n.boot, n.core.ClusterTime()}
 }
 
 // leader checks Election Safety and Leader Completeness.

@@ -64,3 +64,18 @@ func (k *checker) promotion(n *Node, s raft.Status, next *raft.Configuration) {
 		}
 	}
 }
+
+// belief is what a node believed cluster time to be, in one boot.
+type belief struct {
+	boot uint64
+	time raft.Time
+}
+
+// keepsTime checks that cluster time does not fall back when a node begins to
+// lead, or goes on: what has a TTL would live for longer with each new leader.
+func (k *checker) keepsTime(n *Node) {
+	before, now := k.believed[n], n.core.ClusterTime()
+	if before.boot == n.boot && now < before.time {
+		k.c.violate("leaders keep time", "%v leads and says that it is %d; it believed %d before", n, now, before.time)
+	}
+}
