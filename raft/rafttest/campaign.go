@@ -216,6 +216,7 @@ func (c *campaign) recover() {
 	c.Net.Repair()
 	for _, n := range c.Nodes {
 		n.paused = 0
+		n.Disk.failing = false
 		n.Disk.Unstick()
 		n.Disk.MinDelay, n.Disk.MaxDelay = 1, Tick/4
 		n.Start()

@@ -114,6 +114,37 @@ func (c *campaign) planFault() {
 	})
 }
 
+// hang makes the disk of n hang for a while. Once the faults are over it goes on
+// anyway, and a trial may have stuck it again.
+func (c *campaign) hang(n *Node, ticks int) {
+	c.tracef("the disk of %v hangs", n)
+	n.Disk.Stick()
+	c.After(ticks, func() {
+		if !c.ending {
+			n.Disk.Unstick()
+		}
+	})
+}
+
+// hunt does one of the things that find what chance alone seldom does (hunt.go).
+func (c *campaign) hunt(n *Node) {
+	leads := n.leads(n.Status().Term)
+	switch d := c.rng.Intn(6); {
+	case d == 0:
+		c.reboot(n)
+	case d == 1:
+		c.chase(1 + c.rng.Intn(4))
+	case d == 2 && leads:
+		c.suspension(n)
+	case d == 3 && leads:
+		c.splitOff(n)
+	case d == 4 && leads:
+		c.laggard(n)
+	case d == 5 && leads:
+		c.forget(n)
+	}
+}
+
 // fault does one bad thing, or ends some.
 func (c *campaign) fault() {
 	n := c.Nodes[c.rng.Intn(len(c.Nodes))]
@@ -121,27 +152,12 @@ func (c *campaign) fault() {
 		n = lead // where it hurts most
 	}
 	duration := 1 + c.rng.Intn(80)
-	switch c.rng.Intn(17) {
-	case 16:
-		if n.leads(n.Status().Term) {
-			c.forget(n)
-		}
-	case 15:
-		if n.leads(n.Status().Term) {
-			c.laggard(n)
-		}
-	case 14:
-		c.reboot(n)
-	case 13:
-		c.chase(1 + c.rng.Intn(4))
-	case 12:
-		if n.leads(n.Status().Term) {
-			c.suspension(n)
-		}
-	case 11:
-		if n.leads(n.Status().Term) {
-			c.splitOff(n)
-		}
+	switch c.rng.Intn(18) {
+	case 17:
+		n.Disk.FailNext()
+		c.After(duration, n.Start) // if it stopped by then
+	case 11, 12, 13, 14, 15, 16:
+		c.hunt(n)
 	case 10:
 		_ = c.Transfer(n.Index, c.rng.Intn(len(c.Nodes)+1)-1)
 	case 0, 1:
@@ -179,13 +195,7 @@ func (c *campaign) fault() {
 			}
 		}
 	case 6:
-		c.tracef("the disk of %v hangs", n)
-		n.Disk.Stick()
-		c.After(2*duration, func() {
-			if !c.ending { // or a trial may have stuck it again
-				n.Disk.Unstick()
-			}
-		})
+		c.hang(n, 2*duration)
 	case 7:
 		c.tracef("%v is suspended for %d ticks", n, duration/2)
 		n.Pause(duration / 2)
