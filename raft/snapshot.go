@@ -59,7 +59,7 @@ func (c *Core) keepTwo() {
 		}
 	}
 	for _, p := range c.lead.peers {
-		if p.sending != oldest {
+		if p.sending != nil && p.sending != oldest {
 			p.sending, p.waiting = nil, false
 		}
 	}

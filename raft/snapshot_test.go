@@ -284,3 +284,46 @@ func TestTwoSnapshotsInMemory(t *testing.T) {
 		t.Error("the first snapshot is kept for one that is not heard")
 	}
 }
+
+// TestSnapshotsLeaveProbesAlone: a member that is probed, and may be gone, is
+// not sent its entries again with every snapshot that is taken.
+func TestSnapshotsLeaveProbesAlone(t *testing.T) {
+	s := newSingleFrom(t, Config{MaxTrailBytes: 300, MaxAppendBytes: 10}, Stored{
+		State:   HardState{Cluster: testCluster, Term: 1, Commit: 1},
+		Entries: []Entry{{Index: 1, Term: 1, Kind: EntryConfig, Config: voters(idA, idB, idC, testID("d"), testID("e"))}},
+	})
+	s.leadAndCommit()
+	commit := func() {
+		if _, err := s.Propose([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		s.settle()
+		s.must(idB, 0, AppendResponse{Match: s.log.last()})
+		s.must(idC, 0, AppendResponse{Match: s.log.last()})
+	}
+	for range 8 {
+		commit()
+	}
+	if err := s.Snapshot(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	d := s.lead.peers[testID("d")]
+	d.match, d.next, d.silent = 1, 2, 0
+	s.ticks(1)
+	if d.sending == nil {
+		t.Fatal("d is sent no snapshot")
+	}
+	e := s.lead.peers[testID("e")]
+	e.probing, e.waiting, e.next = true, true, s.log.last()
+	commit()
+	s.takeSent()
+	if err := s.Snapshot(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	s.settle()
+	for _, m := range s.takeSent() {
+		if b, ok := m.Body.(AppendRequest); ok && m.To == testID("e") && len(b.Entries) > 0 {
+			t.Fatalf("sent again: %+v", b)
+		}
+	}
+}
