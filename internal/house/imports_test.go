@@ -31,6 +31,7 @@ var mayImport = map[string]row{
 	"integration":                {}, // tests only
 	"integration/lab":            {},
 	"internal/compare":           {ours: []string{"raft"}, modules: []string{"go.etcd.io/raft/v3"}}, // a module of its own
+	"internal/card":              {modules: []string{"golang.org/x/sys"}},
 	"internal/house":             {},
 	"internal/seal":              {ours: []string{"raft"}, modules: []string{"golang.org/x/crypto"}},
 	"raft": {notStd: []string{
