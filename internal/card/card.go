@@ -24,7 +24,7 @@ type Card struct {
 
 	Device string // the whole disk, as the kernel calls it: mmcblk0
 	Bytes  uint64 // its size
-	Kind   string // of a card or eMMC, as the kernel calls it: SD, MMC
+	Kind   string // SD or MMC, as the kernel calls them; InMemory
 	Model  string // as the disk says
 
 	// LifeUsed is what an eMMC says of its life (JESD84-B51, 7.4.33): the end of
@@ -35,6 +35,9 @@ type Card struct {
 	// Spare is what an eMMC says of its spare blocks: one of those below.
 	Spare string
 }
+
+// InMemory is the kind of a file system that lies on no disk, and wears nothing.
+const InMemory = "memory"
 
 // What an eMMC says of its spare blocks (PRE_EOL_INFO).
 const (
@@ -57,6 +60,10 @@ func Read(sys, dir string) (Card, error) {
 	}
 	block := uint64(max(system.Bsize, 0))
 	c.FileSystemBytes, c.FreeBytes = system.Blocks*block, system.Bavail*block
+	if kind := uint32(system.Type); kind == unix.TMPFS_MAGIC || kind == unix.RAMFS_MAGIC {
+		c.Kind = InMemory
+		return c, nil
+	}
 	c.readDisk(sys, unix.Major(uint64(stat.Dev)), unix.Minor(uint64(stat.Dev)))
 	return c, nil
 }
