@@ -27,8 +27,8 @@ func (s Spent) minus(t Spent) Spent {
 
 // Spending is what was spent by now. Start is exact. Today and Ever are at
 // least so much: the totals are stored only in transactions that are made
-// anyway, so what a process did in the last of its transactions is missed. What
-// it wrote into the ring after that is found there by the next one.
+// anyway, and of the last one of each process they have only what it would cost
+// at least. What was written into the ring after it is found there.
 type Spending struct {
 	Start Spent // since Open began, opening included
 	Today Spent // since midnight UTC; all 0 unless TodayKnown
@@ -138,27 +138,41 @@ func (s *spending) turnTo(day uint64) {
 	}
 }
 
-// put stores the counts in a transaction.
-func (s *spending) put(tx *bolt.Tx) error {
-	b, err := wire.AppendStored(nil, spentVersion, s.record())
+// put stores the counts in a transaction, of which own is what it will cost.
+func (s *spending) put(tx *bolt.Tx, own Spent) error {
+	b, err := wire.AppendStored(nil, spentVersion, s.record(own))
 	if err != nil {
 		return err
 	}
 	return tx.Bucket(bucketState).Put(keySpent, b)
 }
 
-func (s *spending) record() *spentRecord {
+func (s *spending) record(own Spent) *spentRecord {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	unix, running := s.clock()
 	if s.since == 0 && dayOf(unix) != 0 && running >= settleTime {
 		s.since = uint64(unix - int64(running/time.Second))
 	}
-	now := s.count.spent()
+	now := s.count.spent().plus(own)
 	return &spentRecord{
 		Since: s.since, Day: s.day,
 		Ever: s.before.plus(now).array(), OfDay: s.dayBefore.plus(now.minus(s.dayFrom)).array(),
 	}
+}
+
+// least is what a transaction costs at least: the page of the root, a meta page,
+// and those that its entries and its snapshot fill.
+func (s *sealing) least(t *tail) Spent {
+	start, _ := t.from(s.first)
+	own := Spent{LogBytes: 2*pageSize + uint64(len(t.data)-start+pageSize-1)/pageSize*pageSize, Syncs: 2}
+	if s.snapshot != nil {
+		own.SnapshotBytes = uint64(len(s.snapshot.Data)) / pageSize * pageSize
+	}
+	if s.boot != nil {
+		own.LogBytes, own.OtherBytes = 0, own.LogBytes
+	}
+	return own
 }
 
 // Spending returns what was spent by now. It never waits for a save.
