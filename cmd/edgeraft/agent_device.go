@@ -78,6 +78,10 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 		return nil, err
 	}
 	d := &device{cfg: a.cfg, log: a.log, self: id.ID, key: key, comms: comms}
+	window, adaptive, err := a.cfg.Flash.window()
+	if err != nil {
+		return nil, err // Validate would not have let it pass
+	}
 	tick := max(a.cfg.Timing.Heartbeat/ticksPerHeartbeat, time.Millisecond)
 	d.server, err = server.New(server.Config{
 		Core: raft.Config{
@@ -93,6 +97,7 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 		},
 		Tick: tick, Name: a.cfg.Name, SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
 		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters,
+		CommitWindow: window, AdaptiveWindow: adaptive,
 	}, server.Parts{Comms: comms, Log: a.db, App: a.app, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader}}, a.opened.Stored)
 	if err != nil {
 		return nil, errors.Join(err, comms.Close())

@@ -95,6 +95,11 @@ type Config struct {
 	// SnapshotBytes is how much of the log is applied, in bytes of memory,
 	// before a snapshot takes its place; 0: DefaultSnapshotBytes.
 	SnapshotBytes int
+	// CommitWindow is how long entries wait for others before they are written,
+	// at most MaxCommitWindow: fewer writes, later answers. AdaptiveWindow picks
+	// it by what comes and how long a write takes.
+	CommitWindow   time.Duration
+	AdaptiveWindow bool
 	// MaxVoters is the most voters the cluster is given without an operator;
 	// odd.
 	MaxVoters int
