@@ -55,6 +55,7 @@ func TestSleepOfAPreCandidateThatVoted(t *testing.T) {
 		t.Fatalf("it is %v", s.role)
 	}
 	for range 3 * s.cfg.ElectionTicks {
+		s.ticks(3) // it is asked in between, too
 		quiet := s.TicksUntilWork()
 		s.takeSent()
 		for range quiet - 1 {
