@@ -47,6 +47,7 @@ func TestSleepEndsWithWork(t *testing.T) {
 // given before it knew a leader that it has lost since. It asks again in time.
 func TestSleepOfAPreCandidateThatVoted(t *testing.T) {
 	s := newSingle(t, voters(idA, idB, idC))
+	s.must(idC, 2, AppendResponse{Rejected: true}) // of a newer term, which is durable
 	s.disk = false
 	s.must(idB, 2, VoteRequest{LastIndex: 1, LastTerm: 1})
 	s.must(idB, 2, AppendRequest{PrevIndex: 1, PrevTerm: 1})
