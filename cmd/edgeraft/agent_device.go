@@ -34,12 +34,14 @@ const trailShare = 16
 
 // device is everything that needs the cluster's key.
 type device struct {
-	cfg    Config
-	log    *slog.Logger
-	self   raft.NodeID
-	key    seal.Key
-	comms  *udpcomms.Comms
-	server *server.Server
+	cfg  Config
+	log  *slog.Logger
+	self raft.NodeID
+	// replaces is who this device was before it lost its storage.
+	replaces []raft.NodeID
+	key      seal.Key
+	comms    *udpcomms.Comms
+	server   *server.Server
 
 	mu          sync.Mutex
 	found       discovery.Status
@@ -77,7 +79,7 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &device{cfg: a.cfg, log: a.log, self: id.ID, key: key, comms: comms}
+	d := &device{cfg: a.cfg, log: a.log, self: id.ID, replaces: id.Replaces, key: key, comms: comms}
 	window, adaptive, err := a.cfg.Flash.window()
 	if err != nil {
 		return nil, err // Validate would not have let it pass

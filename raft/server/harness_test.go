@@ -179,7 +179,7 @@ type device struct {
 	stop  context.CancelFunc
 	ended chan error
 	// replaces is who the device was.
-	replaces raft.NodeID
+	replaces []raft.NodeID
 }
 
 type world struct {
