@@ -132,7 +132,11 @@ func (c *campaign) laggard(lead *Node) {
 		})
 	}
 	back := 3*HeartbeatTicks + c.rng.Intn(4*ElectionTicks)
-	c.After(away+back, lead.Disk.Unstick)
+	c.After(away+back, func() {
+		if !c.ending { // or a trial may have stuck it again
+			lead.Disk.Unstick()
+		}
+	})
 	for range 3 {
 		c.After(away+c.rng.Intn(back+1), func() {
 			if c.profile.snapshots && !c.ending {
