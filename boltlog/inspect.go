@@ -90,7 +90,7 @@ func inspect(ctx context.Context, dir string) (Inspection, error) {
 		}
 		return info.Size(), nil
 	}})
-	in.Path = path
+	in.Path, in.Identity.Replaces = path, known.Replaces
 	if err != nil {
 		return in, err
 	}

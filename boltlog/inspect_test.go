@@ -52,7 +52,7 @@ func TestInspectAgreesWithOpen(t *testing.T) {
 		if err != nil || len(in.Notes) > 0 {
 			t.Fatalf("save %d: %v, %q", i, err, in.Notes)
 		}
-		if !reflect.DeepEqual(in.Stored, model) || in.Identity != first.Identity || in.Format != format {
+		if !reflect.DeepEqual(in.Stored, model) || !reflect.DeepEqual(in.Identity, first.Identity) || in.Format != format {
 			t.Fatalf("save %d: %+v; %s", i, in.Identity, difference(in.Stored, model))
 		}
 		if in.RingUsed != l.ring.next-firstSlot || in.RingSlots != l.ring.slots-firstSlot || in.Epoch != l.ring.epoch {

@@ -39,9 +39,10 @@ type verdictOnRing struct {
 }
 
 type dumpedDevice struct {
-	ID      string `json:"id"`
-	Cluster string `json:"cluster"`
-	Boot    uint64 `json:"boot"`
+	ID       string        `json:"id"`
+	Cluster  string        `json:"cluster"`
+	Boot     uint64        `json:"boot"`
+	Replaces []raft.NodeID `json:"replaces,omitempty"` // who it was before it lost its storage
 }
 
 type dumpedState struct {
@@ -99,7 +100,7 @@ func verdictOf(in boltlog.Inspection, err error) verdict {
 }
 
 func deviceOf(in boltlog.Inspection) dumpedDevice {
-	return dumpedDevice{ID: string(in.Identity.ID), Cluster: in.Identity.Cluster, Boot: in.Identity.Boot}
+	return dumpedDevice{ID: string(in.Identity.ID), Cluster: in.Identity.Cluster, Boot: in.Identity.Boot, Replaces: in.Identity.Replaces}
 }
 
 func stateOf(s raft.HardState) dumpedState {
