@@ -1,0 +1,247 @@
+package powercut_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/edgeraft/edgeraft/internal/powercut"
+)
+
+// cell is a row of the table: how the story came about, and what was lost.
+type cell struct {
+	origin string
+	mode   powercut.Mode
+}
+
+type count struct{ states, bad int }
+
+// campaign tries states and counts.
+type campaign struct {
+	t        testing.TB
+	seed     uint64
+	faults   powercut.Faults
+	dir      string
+	checkers []*child
+
+	mu     sync.Mutex
+	counts map[cell]count
+	bad    []string // the first few, described
+	deaths int
+}
+
+func newCampaign(t testing.TB, seed uint64) *campaign {
+	c := &campaign{t: t, seed: seed, dir: scratch(t), counts: make(map[cell]count)}
+	for range min(runtime.GOMAXPROCS(0), 4) {
+		c.checkers = append(c.checkers, newDriver(t))
+	}
+	return c
+}
+
+// job is one state to be checked.
+type job struct {
+	pos  int
+	mode powercut.Mode
+	seed uint64
+}
+
+// jobs are n different states of the story: those that leave no choice are
+// taken once, the others with new seeds until there are enough.
+func (c *campaign) jobs(s story, h *powercut.History, n int, r *rand.Rand) []job {
+	var out []job
+	for again := range uint64(100) {
+		for _, pos := range s.positions() {
+			for _, mode := range powercut.Modes() {
+				fixed := mode == powercut.Nothing || mode == powercut.Everything
+				switch {
+				case again > 0 && fixed, h.InFlight(pos) == 0 && (mode != powercut.Nothing || again > 0):
+					continue // the same as before
+				}
+				out = append(out, job{pos: pos, mode: mode, seed: c.seed + again})
+			}
+		}
+		if len(out) >= n {
+			break
+		}
+	}
+	r.Shuffle(len(out), func(i, k int) { out[i], out[k] = out[k], out[i] })
+	return out[:min(n, len(out))]
+}
+
+// try checks n states of a story, on all checkers.
+func (c *campaign) try(origin string, s story, n int, r *rand.Rand) {
+	h := powercut.NewHistory(s.rec, c.faults)
+	work := make(chan job)
+	var group sync.WaitGroup
+	for i := range c.checkers {
+		group.Go(func() {
+			if err := c.load(i, s); err != nil {
+				c.found(origin, job{}, "the story itself: "+err.Error())
+			}
+			for j := range work {
+				c.found(origin, j, c.one(i, s, h, j))
+			}
+		})
+	}
+	for _, j := range c.jobs(s, h, n, r) {
+		work <- j
+	}
+	close(work)
+	group.Wait()
+}
+
+func (c *campaign) load(i int, s story) error {
+	a, err := c.checkers[i].call(request{Op: "load", Owed: s.owed, Marks: s.marks})
+	if err == nil && a.Err != "" {
+		err = fmt.Errorf("%s", a.Err)
+	}
+	return err
+}
+
+// one makes a state and has it checked. It returns what is wrong.
+func (c *campaign) one(i int, s story, h *powercut.History, j job) string {
+	dir := filepath.Join(c.dir, fmt.Sprint(i))
+	if err := os.RemoveAll(dir); err != nil {
+		return err.Error()
+	}
+	if err := h.State(j.pos, j.mode, j.seed).Materialise(dir); err != nil {
+		return err.Error()
+	}
+	a, err := c.checkers[i].call(request{Op: "check", Dir: dir, Upto: s.marked(j.pos)})
+	if err == nil {
+		return a.Verdict + a.Err
+	}
+	c.mu.Lock()
+	c.deaths++
+	c.mu.Unlock()
+	again, startErr := startChild()
+	if startErr != nil {
+		return startErr.Error()
+	}
+	c.t.Cleanup(again.stop)
+	c.checkers[i] = again
+	if loadErr := c.load(i, s); loadErr != nil {
+		return loadErr.Error()
+	}
+	return err.Error()
+}
+
+func (c *campaign) found(origin string, j job, wrong string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.counts[cell{origin, j.mode}]
+	at.states++
+	if wrong != "" {
+		at.bad++
+		if len(c.bad) < 10 {
+			c.bad = append(c.bad, fmt.Sprintf("%s, event %d, %s, seed %d: %s", origin, j.pos, j.mode, j.seed, wrong))
+		}
+	}
+	c.counts[cell{origin, j.mode}] = at
+}
+
+func (c *campaign) total() count {
+	var sum count
+	for _, n := range c.counts {
+		sum.states += n.states
+		sum.bad += n.bad
+	}
+	return sum
+}
+
+// table prints states and bad ones by origin and mode.
+func (c *campaign) table() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-30s %-20s %8s %6s\n", "story", "in flight", "states", "bad")
+	var origins []string
+	for at := range c.counts {
+		if !slices.Contains(origins, at.origin) {
+			origins = append(origins, at.origin)
+		}
+	}
+	slices.Sort(origins)
+	for _, origin := range origins {
+		for _, mode := range powercut.Modes() {
+			if n := c.counts[cell{origin, mode}]; n.states > 0 {
+				fmt.Fprintf(&b, "%-30s %-20s %8d %6d\n", origin, mode, n.states, n.bad)
+			}
+		}
+	}
+	n := c.total()
+	fmt.Fprintf(&b, "%-51s %8d %6d\n", "all", n.states, n.bad)
+	return b.String()
+}
+
+const (
+	originNew       = "from nothing"
+	originKilled    = "killed, started again"
+	originCut       = "cut, started again"
+	originKilledCut = "killed, cut, started again"
+	originCutKilled = "cut, killed, started again"
+)
+
+// round records five stories of one seed and tries each n states: a device
+// from its creation on; the same killed, or cut off, somewhere and started
+// again; and both, in both orders.
+func (c *campaign) round(w teller, seed uint64, n int) {
+	r := rand.New(rand.NewPCG(seed, 2))
+	told := func(origin string, s story, steps int) story {
+		s, err := w.goOn(s, steps, r.Uint64())
+		if err != nil {
+			c.found(origin, job{pos: len(s.rec.Events)}, err.Error())
+			return s
+		}
+		c.try(origin, s, n, r)
+		return s
+	}
+	first := told(originNew, newStory(), 30)
+	second := told(originKilled, first.killed(pick(r, first)), 10)
+	if s, err := c.cutOff(second, r); err == nil {
+		told(originKilledCut, s, 10)
+	}
+	if s, err := c.cutOff(first, r); err == nil {
+		s = told(originCut, s, 10)
+		told(originCutKilled, s.killed(pick(r, s)), 10)
+	}
+}
+
+func (c *campaign) cutOff(s story, r *rand.Rand) (story, error) {
+	return s.cut(powercut.NewHistory(s.rec, c.faults), pick(r, s), powercut.Modes()[r.IntN(len(powercut.Modes()))], r.Uint64())
+}
+
+// pick is one of the story's positions.
+func pick(r *rand.Rand, s story) int {
+	at := s.positions()
+	return at[r.IntN(len(at))]
+}
+
+// TestCampaign cuts the power of boltlog at every kind of moment. With -states
+// it does so as often as is wanted.
+func TestCampaign(t *testing.T) {
+	const stories = 5
+	rounds := max(2, *statesFlag/1000)
+	each := (*statesFlag + stories*rounds - 1) / (stories * rounds)
+	c := newCampaign(t, *seedFlag)
+	w := teller{t: t, driver: newDriver(t)}
+	began := time.Now()
+	for i := range rounds {
+		c.round(w, *seedFlag+uint64(i), each)
+	}
+	took := time.Since(began)
+	n := c.total()
+	t.Logf("seed %d, %d rounds, %v, %.0f states a second, %d deaths\n%s",
+		*seedFlag, rounds, took.Round(time.Millisecond), float64(n.states)/took.Seconds(), c.deaths, c.table())
+	for _, bad := range c.bad {
+		t.Error(bad)
+	}
+	if n.states < *statesFlag*9/10 {
+		t.Errorf("only %d states of %d: does the test still record anything?", n.states, *statesFlag)
+	}
+}
