@@ -2,6 +2,7 @@ package powercut_test
 
 import (
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -52,46 +53,65 @@ type job struct {
 	seed uint64
 }
 
-// jobs are n different states of the story: those that leave no choice are
-// taken once, the others with new seeds until there are enough.
-func (c *campaign) jobs(s story, h *powercut.History, n int, r *rand.Rand) []job {
-	var out []job
-	for again := range uint64(100) {
-		for _, pos := range s.positions() {
-			for _, mode := range powercut.Modes() {
-				fixed := mode == powercut.Nothing || mode == powercut.Everything
-				switch {
-				case again > 0 && fixed, h.InFlight(pos) == 0 && (mode != powercut.Nothing || again > 0):
-					continue // the same as before
+// jobs yields states of the story in a random order, the same ones with other
+// seeds once all were there.
+func (c *campaign) jobs(s story, h *powercut.History, r *rand.Rand) iter.Seq[job] {
+	return func(yield func(job) bool) {
+		for again := range uint64(20) {
+			var out []job
+			for _, pos := range s.positions() {
+				for _, mode := range powercut.Modes() {
+					fixed := mode == powercut.Nothing || mode == powercut.Everything
+					if h.InFlight(pos) == 0 && mode != powercut.Nothing || again > 0 && (fixed || h.InFlight(pos) == 0) {
+						continue // the same as before
+					}
+					out = append(out, job{pos: pos, mode: mode, seed: c.seed + again})
 				}
-				out = append(out, job{pos: pos, mode: mode, seed: c.seed + again})
+			}
+			r.Shuffle(len(out), func(i, k int) { out[i], out[k] = out[k], out[i] })
+			for _, j := range out {
+				if !yield(j) {
+					return
+				}
 			}
 		}
-		if len(out) >= n {
-			break
-		}
 	}
-	r.Shuffle(len(out), func(i, k int) { out[i], out[k] = out[k], out[i] })
-	return out[:min(n, len(out))]
 }
 
-// try checks n states of a story, on all checkers.
+// try checks n different states of a story, or as many as there are, on all
+// checkers.
 func (c *campaign) try(origin string, s story, n int, r *rand.Rand) {
 	h := powercut.NewHistory(s.rec, c.faults)
-	work := make(chan job)
+	type state struct {
+		job
+		im *powercut.Image
+	}
+	work := make(chan state)
 	var group sync.WaitGroup
 	for i := range c.checkers {
 		group.Go(func() {
 			if err := c.load(i, s); err != nil {
-				c.found(origin, job{}, "the story itself: "+err.Error())
+				c.found(origin, s, job{}, "the story itself: "+err.Error())
 			}
-			for j := range work {
-				c.found(origin, j, c.one(i, s, h, j))
+			for w := range work {
+				c.found(origin, s, w.job, c.one(i, s, w.im, w.pos))
 			}
 		})
 	}
-	for _, j := range c.jobs(s, h, n, r) {
-		work <- j
+	type difference struct {
+		image  uint64
+		marked int
+	}
+	seen := make(map[difference]bool)
+	for j := range c.jobs(s, h, r) {
+		if len(seen) == n {
+			break
+		}
+		im := h.State(j.pos, j.mode, j.seed)
+		if is := (difference{im.Sum(), s.marked(j.pos)}); !seen[is] {
+			seen[is] = true
+			work <- state{j, im}
+		}
 	}
 	close(work)
 	group.Wait()
@@ -105,16 +125,16 @@ func (c *campaign) load(i int, s story) error {
 	return err
 }
 
-// one makes a state and has it checked. It returns what is wrong.
-func (c *campaign) one(i int, s story, h *powercut.History, j job) string {
+// one has a state checked. It returns what is wrong.
+func (c *campaign) one(i int, s story, im *powercut.Image, pos int) string {
 	dir := filepath.Join(c.dir, fmt.Sprint(i))
 	if err := os.RemoveAll(dir); err != nil {
 		return err.Error()
 	}
-	if err := h.State(j.pos, j.mode, j.seed).Materialise(dir); err != nil {
+	if err := im.Materialise(dir); err != nil {
 		return err.Error()
 	}
-	a, err := c.checkers[i].call(request{Op: "check", Dir: dir, Upto: s.marked(j.pos)})
+	a, err := c.checkers[i].call(request{Op: "check", Dir: dir, Upto: s.marked(pos)})
 	if err == nil {
 		return a.Verdict + a.Err
 	}
@@ -133,7 +153,7 @@ func (c *campaign) one(i int, s story, h *powercut.History, j job) string {
 	return err.Error()
 }
 
-func (c *campaign) found(origin string, j job, wrong string) {
+func (c *campaign) found(origin string, s story, j job, wrong string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := c.counts[cell{origin, j.mode}]
@@ -141,7 +161,7 @@ func (c *campaign) found(origin string, j job, wrong string) {
 	if wrong != "" {
 		at.bad++
 		if len(c.bad) < 10 {
-			c.bad = append(c.bad, fmt.Sprintf("%s, event %d, %s, seed %d: %s", origin, j.pos, j.mode, j.seed, wrong))
+			c.bad = append(c.bad, fmt.Sprintf("%s: %scut after event %d (%s, seed %d): %s", origin, s.after, j.pos, j.mode, j.seed, wrong))
 		}
 	}
 	c.counts[cell{origin, j.mode}] = at
@@ -195,7 +215,7 @@ func (c *campaign) round(w teller, seed uint64, n int) {
 	told := func(origin string, s story, steps int) story {
 		s, err := w.goOn(s, steps, r.Uint64())
 		if err != nil {
-			c.found(origin, job{pos: len(s.rec.Events)}, err.Error())
+			c.found(origin, s, job{pos: len(s.rec.Events)}, err.Error())
 			return s
 		}
 		c.try(origin, s, n, r)
@@ -216,9 +236,14 @@ func (c *campaign) cutOff(s story, r *rand.Rand) (story, error) {
 	return s.cut(powercut.NewHistory(s.rec, c.faults), pick(r, s), powercut.Modes()[r.IntN(len(powercut.Modes()))], r.Uint64())
 }
 
-// pick is one of the story's positions.
+// pick is one of the story's positions, often one of the first: there is most
+// to go wrong while a device is made or started.
 func pick(r *rand.Rand, s story) int {
+	const starting = 24
 	at := s.positions()
+	if len(at) > starting && r.IntN(2) == 0 {
+		at = at[:starting]
+	}
 	return at[r.IntN(len(at))]
 }
 

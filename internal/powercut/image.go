@@ -1,12 +1,8 @@
 package powercut
 
 import (
-	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
-	"syscall"
 )
 
 const (
@@ -184,64 +180,4 @@ func (n *inode) read(dest []byte, off int64) int {
 		at += len(part)
 	}
 	return len(dest)
-}
-
-// ReadFile returns the content of a file.
-func (im *Image) ReadFile(path ...string) ([]byte, error) {
-	i, ok := im.Lookup(path...)
-	if !ok || im.inodes[i].names != nil {
-		return nil, fmt.Errorf("read %s of the image: %w", filepath.Join(path...), syscall.ENOENT)
-	}
-	b := make([]byte, im.Size(i))
-	im.inodes[i].read(b, 0)
-	return b, nil
-}
-
-// Materialise makes dir, which must not exist, what the image's root is.
-// Blocks of zeros become holes, so that a large, mostly empty file is cheap on
-// a tmpfs.
-func (im *Image) Materialise(dir string) error { return im.materialise(Root, dir) }
-
-func (im *Image) materialise(i Ino, path string) error {
-	n := im.inodes[i]
-	if n == nil {
-		n = &inode{} // a name became durable, and nothing of its file
-	}
-	if n.names == nil {
-		return n.materialise(path)
-	}
-	if err := os.Mkdir(path, 0o700); err != nil {
-		return err
-	}
-	for name, child := range n.names {
-		if err := im.materialise(child, filepath.Join(path, name)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (n *inode) materialise(path string) (err error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if closed := f.Close(); err == nil {
-			err = closed
-		}
-	}()
-	if err := f.Truncate(n.size); err != nil {
-		return err
-	}
-	for i, b := range n.blocks {
-		off := int64(i) * BlockSize
-		if b == nil || off >= n.size {
-			continue
-		}
-		if _, err := f.WriteAt(b[:min(BlockSize, n.size-off)], off); err != nil {
-			return err
-		}
-	}
-	return nil
 }

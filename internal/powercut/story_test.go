@@ -15,6 +15,7 @@ type story struct {
 	owed  promise // at the start
 	marks []mark  // that events of kind Mark refer to
 	from  int     // where this story begins to be its own: before, it is another's
+	after string  // how the one before ended
 }
 
 func newStory() story { return story{rec: powercut.Recording{Base: powercut.NewImage()}} }
@@ -58,13 +59,20 @@ func (s story) positions() []int {
 // killed is the story up to pos: the process ends there, and what it wrote
 // stays in the page cache.
 func (s story) killed(pos int) story {
-	return story{rec: s.rec.Cut(pos), owed: s.owed, marks: s.marks[:s.marked(pos):s.marked(pos)], from: pos}
+	n := s.marked(pos)
+	return story{
+		rec: s.rec.Cut(pos), owed: s.owed, marks: s.marks[:n:n], from: pos,
+		after: s.after + fmt.Sprintf("killed after event %d (%s), ", pos, s.rec.Events[pos-1].Kind),
+	}
 }
 
 // cut is a story that begins after a power cut of this one.
 func (s story) cut(h *powercut.History, pos int, mode powercut.Mode, seed uint64) (story, error) {
 	p, err := s.promised(pos)
-	return story{rec: powercut.Recording{Base: h.State(pos, mode, seed)}, owed: p}, err
+	return story{
+		rec: powercut.Recording{Base: h.State(pos, mode, seed)}, owed: p,
+		after: s.after + fmt.Sprintf("cut after event %d (%s; %s), ", pos, s.rec.Events[pos-1].Kind, mode),
+	}, err
 }
 
 // teller records stories.
