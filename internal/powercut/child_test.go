@@ -227,11 +227,11 @@ func further(c content, i int) raft.Save {
 	return s
 }
 
-// inspect opens a file that was harmed at rest. Either it is refused as
-// damaged, or it holds exactly what was acknowledged.
+// inspect opens what was harmed at rest. Either it is refused, as damaged or
+// as that of two devices, or it holds exactly what was acknowledged.
 func inspect(dir string, p promise) (damaged bool, err error) {
 	l, opened, err := boltlog.Open(dir, options())
-	if errors.Is(err, boltlog.ErrDamaged) {
+	if errors.Is(err, boltlog.ErrDamaged) || errors.Is(err, boltlog.ErrOtherDevice) {
 		return true, nil
 	}
 	if err != nil {

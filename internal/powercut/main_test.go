@@ -53,7 +53,7 @@ func removeAbandoned() error {
 // mount skips the test, loudly, where there is no FUSE.
 func mount(t testing.TB, r powercut.Recording) (*powercut.Disk, string) {
 	t.Helper()
-	dir := t.TempDir()
+	dir := scratch(t)
 	d, err := powercut.Mount(dir, r)
 	if err == nil {
 		return d, dir

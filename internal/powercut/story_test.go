@@ -56,13 +56,21 @@ func (s story) positions() []int {
 	return out
 }
 
+// at names a position.
+func (s story) at(pos int) string {
+	if pos == 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("event %d (%s)", pos, s.rec.Events[pos-1].Kind)
+}
+
 // killed is the story up to pos: the process ends there, and what it wrote
 // stays in the page cache.
 func (s story) killed(pos int) story {
 	n := s.marked(pos)
 	return story{
 		rec: s.rec.Cut(pos), owed: s.owed, marks: s.marks[:n:n], from: pos,
-		after: s.after + fmt.Sprintf("killed after event %d (%s), ", pos, s.rec.Events[pos-1].Kind),
+		after: s.after + fmt.Sprintf("killed after %s, ", s.at(pos)),
 	}
 }
 
@@ -71,7 +79,7 @@ func (s story) cut(h *powercut.History, pos int, mode powercut.Mode, seed uint64
 	p, err := s.promised(pos)
 	return story{
 		rec: powercut.Recording{Base: h.State(pos, mode, seed)}, owed: p,
-		after: s.after + fmt.Sprintf("cut after event %d (%s; %s), ", pos, s.rec.Events[pos-1].Kind, mode),
+		after: s.after + fmt.Sprintf("cut after %s (%s), ", s.at(pos), mode),
 	}, err
 }
 
