@@ -52,7 +52,7 @@ func readIdentity(dir string) (identityFile, error) {
 	return id, nil
 }
 
-func writeIdentity(dir string, d device) error {
+func writeIdentity(dir string, d device, n *counters) error {
 	b, err := json.Marshal(identityFile{Version: identityVersion, ID: d.ID, Cluster: d.Cluster})
 	if err != nil {
 		return fmt.Errorf("write the identity: %w", err)
@@ -61,40 +61,64 @@ func writeIdentity(dir string, d device) error {
 	if err := os.WriteFile(path+newSuffix, append(b, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write the identity: %w", err)
 	}
-	return publish(path)
+	n.otherBytes.Add(uint64(len(b) + 1))
+	return publish(path, n)
 }
 
-// create makes the database with a new identity. It gets its name when it is
-// complete and durable, so that a crash leaves none or a whole one. The
-// identity file follows when the database is opened: the other way round, a
-// crash in between would look like a lost database.
-func create(dir, cluster string) error {
+// create makes the database with a new identity, in a file that has all its
+// blocks. It gets its name when it is complete and durable, so that a crash
+// leaves none or a whole one. The identity file follows when the database is
+// opened: the other way round, a crash in between would look like a lost
+// database.
+func create(dir string, opt Options, n *counters) error {
 	var random [10]byte
 	if _, err := rand.Read(random[:]); err != nil {
 		return err
 	}
-	c := content{device: device{ID: raft.NodeIDFrom(random), Cluster: cluster}}
+	c := content{device: device{ID: raft.NodeIDFrom(random), Cluster: opt.ClusterName}}
+	if err := c.newRing(opt); err != nil {
+		return err
+	}
 	path := filepath.Join(dir, databaseName)
-	f, err := os.OpenFile(path+newSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := c.build(path+newSuffix, opt, n); err != nil {
+		// On a full disk it would be in its own way.
+		return errors.Join(err, os.Remove(path+newSuffix))
+	}
+	return publish(path, n)
+}
+
+// build writes the file of a new database. The zeros come between bbolt's first
+// pages, which only an empty file gets, and its first transaction.
+func (c *content) build(path string, opt Options, n *counters) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	db, err := bolt.Open(path+newSuffix, 0o600, boltOptions(f))
+	db, err := bolt.Open(path, 0o600, boltOptions(f))
 	if err != nil {
 		return errors.Join(err, closeAgain(f))
 	}
-	if err := errors.Join(db.Update(c.put), db.Close()); err != nil {
-		return err
+	n.otherBytes.Add(firstPages * pageSize)
+	n.syncs.Add(1)
+	d := disk{file: f, db: db, count: n, tap: opt.tap}
+	if err := zeros(f, int64(opt.Preallocate), n); err != nil {
+		return errors.Join(err, db.Close())
 	}
-	return publish(path)
+	written, err := d.update(func(tx *bolt.Tx) error { return c.put(tx, opt.slots()) })
+	n.otherBytes.Add(written)
+	return errors.Join(err, db.Close())
 }
 
+// firstPages is how many pages bbolt writes into an empty file.
+const firstPages = 4
+
 // publish makes path.new durable and gives it its name, durably.
-func publish(path string) error {
+func publish(path string, n *counters) error {
 	f, err := os.OpenFile(path+newSuffix, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
+	n.syncs.Add(2)
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}

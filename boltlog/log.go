@@ -1,13 +1,10 @@
 package boltlog
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"sync"
-	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -22,30 +19,26 @@ type Log struct {
 	db       *bolt.DB
 	file     *os.File // the one db uses
 	lock     *os.File // the directory, locked
-	last     raft.Index
+	disk     *disk
 	failed   error // set once, by the first failure
 	panicked bool  // db is in an unknown state: not even Close may touch it
 	closed   bool
 
-	saves      atomic.Uint64
-	entryBytes atomic.Uint64
+	first, last raft.Index // of the log; last is first-1 where it is empty
+	state       raft.HardState
+	stored      ringState // of the newest transaction
+	ring        ring
+	tail        tail
+	cut         []byte // of the save under way, as a record
 }
 
-// Stats counts what was saved since Open.
-type Stats struct {
-	Saves      uint64
-	EntryBytes uint64 // of encoded entries, keys not counted
-}
-
-// Stats returns the counts. It never waits for a save.
-func (l *Log) Stats() Stats {
-	return Stats{Saves: l.saves.Load(), EntryBytes: l.entryBytes.Load()}
-}
-
-// Save makes s durable in one transaction: the hard state, and the entries,
-// which replace every stored one from s.Entries[0].Index on. When it returns
-// nil all of it is on stable storage. A snapshot goes in the same transaction,
-// and so do the entries it makes needless. Every error wraps ErrFailed, is final,
+// Save makes s durable: the hard state, and the entries, which replace every
+// stored one from s.Entries[0].Index on. When it returns nil all of it is on
+// stable storage; when the power is cut meanwhile, all of it or nothing.
+// Ordinarily that is one write into the ring and one sync; when the ring is full,
+// and for a snapshot, it is a transaction. A snapshot goes in the same
+// transaction, and so do the entries it makes needless. Every error wraps
+// ErrFailed, is final,
 // and is returned by every later Save too: a caller may promise nothing more.
 // That holds for ErrGap and for what cannot be encoded too, where nothing was
 // written: a later save must not seem to cover the one refused. After Close it
@@ -59,116 +52,104 @@ func (l *Log) Save(s raft.Save) error {
 	if l.failed != nil {
 		return l.failed
 	}
-	if err := l.save(s); err != nil {
+	if err := l.save(&s); err != nil {
 		l.failed = fmt.Errorf("save %d to %s: %w: %w", s.Seq, l.db.Path(), ErrFailed, err)
 		return l.failed
 	}
 	return nil
 }
 
-func (l *Log) save(s raft.Save) error {
-	before := l.last
-	if s.Reset {
-		if s.Snapshot == nil || s.First != s.Snapshot.Index+1 {
-			return fmt.Errorf("%w: the log is dropped without a snapshot in its place", ErrGap)
-		}
-		before = s.Snapshot.Index
+func (l *Log) save(s *raft.Save) error {
+	if v := s.State.Vote; v != "" && !v.Valid() {
+		return fmt.Errorf("%w: the vote %q is no ID", wire.ErrMalformed, v)
 	}
-	if err := checkEntries(before, s.Entries); err != nil {
-		return err
-	}
-	hard, err := wire.AppendHardState(nil, s.State)
+	first, last, err := l.ends(s)
 	if err != nil {
 		return err
 	}
-	// Encoded before the transaction, and not in a shared buffer: bbolt refers
-	// to values until the commit.
-	values := make([][]byte, len(s.Entries))
-	size := 0
+	l.cut = l.cut[:0]
+	if len(s.Entries) > 0 {
+		switch i := s.Entries[0].Index; {
+		case s.Reset:
+			l.tail.restart(i)
+		case i <= l.last:
+			l.cut = appendCut(l.cut, i)
+			l.tail.cut(i)
+		}
+	} else if s.Reset {
+		l.tail.restart(last + 1)
+	}
+	start, size := len(l.tail.data), 0
+	for _, e := range s.Entries {
+		n, err := l.tail.add(e)
+		if err != nil {
+			return err
+		}
+		size += n
+	}
+	if err := l.write(s, l.tail.data[start:], first, last); err != nil {
+		return err
+	}
+	l.first, l.last, l.state = first, last, s.State
+	l.disk.count.saves.Add(1)
+	l.disk.count.entryBytes.Add(uint64(size))
+	return nil
+}
+
+// write makes a save durable whose entries are in the tail already, as records.
+func (l *Log) write(s *raft.Save, records []byte, first, last raft.Index) error {
+	if s.Snapshot != nil || !l.ring.holds(len(l.cut)+len(records)) {
+		return l.seal(sealing{state: s.State, first: first, last: last, reset: s.Reset, snapshot: s.Snapshot})
+	}
+	if err := l.ring.save(l.disk, s.State, l.cut, records); err != nil {
+		return err
+	}
+	l.disk.count.ringWrites.Add(1)
+	return nil
+}
+
+// ends returns the first and the last entry of the log with s saved. The error
+// is ErrGap: the entries must be contiguous, and start within what is stored or
+// directly behind it; and only what a snapshot stands for may be dropped.
+func (l *Log) ends(s *raft.Save) (first, last raft.Index, err error) {
+	first, last = l.first, l.last
+	if s.Reset {
+		if s.Snapshot == nil {
+			return 0, 0, fmt.Errorf("%w: the log is dropped without a snapshot in its place", ErrGap)
+		}
+		first, last = 1, s.Snapshot.Index
+	}
 	for i, e := range s.Entries {
-		if values[i], err = wire.AppendEntry(nil, e); err != nil {
-			return err
+		switch {
+		case i > 0 && e.Index != s.Entries[i-1].Index+1:
+			return 0, 0, fmt.Errorf("%w: entry %d after entry %d", ErrGap, e.Index, s.Entries[i-1].Index)
+		case i == 0 && (e.Index < first || e.Index-1 > last):
+			return 0, 0, fmt.Errorf("%w: entry %d, where %d to %d are stored", ErrGap, e.Index, first, last)
 		}
-		size += len(values[i])
 	}
-	err = guard("commit", func() error {
-		return l.db.Update(func(tx *bolt.Tx) error {
-			if err := tx.Bucket(bucketState).Put(keyHard, hard); err != nil {
-				return err
-			}
-			return l.change(tx, s, values)
-		})
-	})
-	if err != nil {
-		l.panicked = errors.Is(err, errPanicked)
-		return err
-	}
-	l.last = before
 	if n := len(s.Entries); n > 0 {
-		l.last = s.Entries[n-1].Index
-	}
-	l.saves.Add(1)
-	l.entryBytes.Add(uint64(size))
-	return nil
-}
-
-// checkEntries holds that the entries are contiguous and start within what is
-// stored, up to last, or directly behind it.
-func checkEntries(last raft.Index, entries []raft.Entry) error {
-	for i, e := range entries {
-		if i == 0 && (e.Index == 0 || e.Index-1 > last) {
-			return fmt.Errorf("%w: entry %d after entry %d", ErrGap, e.Index, last)
+		last = s.Entries[n-1].Index
+		if s.Reset {
+			first = s.Entries[0].Index
 		}
-		if i > 0 && e.Index != entries[i-1].Index+1 {
-			return fmt.Errorf("%w: entry %d after entry %d", ErrGap, e.Index, entries[i-1].Index)
-		}
-	}
-	return nil
-}
-
-// change makes the log and the snapshot what s says.
-func (l *Log) change(tx *bolt.Tx, s raft.Save, values [][]byte) error {
-	if s.Reset {
-		if err := emptyEntries(tx); err != nil {
-			return err
-		}
-	}
-	if err := l.replace(tx, s.Entries, values); err != nil {
-		return err
+	} else if s.Reset {
+		first = last + 1
 	}
 	if s.Snapshot == nil {
-		return nil
+		return first, last, nil
 	}
-	// Entries only ever become needless by a snapshot.
-	if err := putSnapshot(tx, s.Snapshot); err != nil {
-		return err
+	if s.First > s.Snapshot.Index+1 {
+		return 0, 0, fmt.Errorf("%w: entry %d is the first that is needed, with a snapshot at %d", ErrGap, s.First, s.Snapshot.Index)
 	}
-	return dropBefore(tx, s.First)
+	if i := s.Snapshot.Index; i > last { // it stands for all of the log
+		return i + 1, i, nil
+	}
+	return max(first, s.First), last, nil
 }
 
-// replace writes the entries and deletes every stored one behind them.
-func (l *Log) replace(tx *bolt.Tx, entries []raft.Entry, values [][]byte) error {
-	if len(entries) == 0 {
-		return nil
-	}
-	b := tx.Bucket(bucketEntries)
-	b.FillPercent = 1 // keys only grow: a page that is split stays as it is
-	for i, e := range entries {
-		if err := b.Put(entryKey(e.Index), values[i]); err != nil {
-			return err
-		}
-	}
-	end := entries[len(entries)-1].Index
-	for i := end; i < l.last && i < math.MaxUint64; i++ {
-		if err := b.Delete(entryKey(i + 1)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Close waits for a save under way and lets go of the files. What was saved
-// stays; a second Close does nothing.
+// Close waits for a save under way, marks the end of what was saved, and lets go
+// of the files. What was saved stays, whatever Close returns; a second Close does
+// nothing.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -176,11 +157,11 @@ func (l *Log) Close() error {
 		return nil
 	}
 	l.closed = true
-	var err error
+	err := l.farewell()
 	if l.panicked {
-		err = l.file.Close()
+		err = errors.Join(err, l.file.Close())
 	} else {
-		err = l.db.Close()
+		err = errors.Join(err, l.db.Close())
 	}
 	if err = errors.Join(err, l.lock.Close()); err != nil {
 		return fmt.Errorf("close the log: %w", err)
@@ -188,7 +169,12 @@ func (l *Log) Close() error {
 	return nil
 }
 
-// entryKey keeps the entries in the order of their indexes.
-func entryKey(i raft.Index) []byte {
-	return binary.BigEndian.AppendUint64(nil, uint64(i))
+// farewell writes the hard state once more, behind the last save. A last save
+// that cannot be read is else taken for one that was cut off by a power cut:
+// with something behind it, it is known to have been acknowledged.
+func (l *Log) farewell() error {
+	if l.failed != nil || l.ring.next == firstSlot {
+		return nil
+	}
+	return l.ring.save(l.disk, l.state, nil, nil)
 }

@@ -14,7 +14,9 @@ import (
 	"github.com/edgeraft/edgeraft/raft/wire"
 )
 
-var home = Options{ClusterName: "home"}
+// home has a small ring, so that it is sealed often, and a small file, so that
+// it grows.
+var home = Options{ClusterName: "home", RingSize: 8 * sectorSize, Preallocate: 160 << 10}
 
 // open opens dir, or ends the test. The log is closed when the test ends.
 func open(t testing.TB, dir string) (*Log, Opened) {
@@ -182,7 +184,9 @@ func TestPanicInTheDatabaseIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Save(raft.Save{State: raft.HardState{Term: 1}}); !errors.Is(err, ErrFailed) {
+	large := commands(1, 1, 1)
+	large[0].Data = make([]byte, home.RingSize) // no ring holds it: a transaction
+	if err := l.Save(raft.Save{State: raft.HardState{Term: 1}, Entries: large}); !errors.Is(err, ErrFailed) || !errors.Is(err, errPanicked) {
 		t.Fatalf("error %v", err)
 	}
 	if err := l.Save(raft.Save{}); !errors.Is(err, ErrFailed) {

@@ -189,7 +189,7 @@ func TestContentIsChecked(t *testing.T) {
 		change func(*bolt.Tx) error
 		want   error
 	}{
-		{"newer format", put(bucketState, keyFormat, []byte{2, 0xff - 2}), ErrVersion},
+		{"newer format", put(bucketState, keyFormat, []byte{3, 0xff - 3}), ErrVersion},
 		{"no format", remove(bucketState, keyFormat), ErrDamaged},
 		{"no hard state", remove(bucketState, keyHard), ErrDamaged},
 		{"newer hard state", put(bucketState, keyHard, stored(2, 1)), ErrVersion},
@@ -200,19 +200,12 @@ func TestContentIsChecked(t *testing.T) {
 			d := device{ID: "aaaaaaaaaaaaaaaa", Cluster: "home", Boot: 1<<64 - 1}
 			return d.put(tx)
 		}, ErrDamaged},
-		{"an entry missing", remove(bucketEntries, entryKey(5)), ErrDamaged},
-		{"the first entry missing", remove(bucketEntries, entryKey(1)), ErrDamaged},
-		{"the last entry missing", remove(bucketEntries, entryKey(10)), ErrDamaged},
-		{"an entry under another index", put(bucketEntries, entryKey(5), entry(commands(2, 6, 6)[0])), ErrDamaged},
-		{"a term that falls", put(bucketEntries, entryKey(5), entry(commands(1, 5, 5)[0])), ErrDamaged},
-		{"a term above the device's", put(bucketEntries, entryKey(10), entry(commands(3, 10, 10)[0])), ErrDamaged},
-		{"a newer entry", put(bucketEntries, entryKey(10), stored(2, 1)), ErrVersion},
-		{"a key of 3 bytes", put(bucketEntries, []byte("abc"), entry(commands(2, 11, 11)[0])), ErrDamaged},
-		{"a bucket missing", func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketEntries) }, ErrDamaged},
-		{"a bucket in a bucket", func(tx *bolt.Tx) error {
-			_, err := tx.Bucket(bucketEntries).CreateBucket([]byte("sub"))
-			return err
-		}, ErrDamaged},
+		{"no ring", func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketRing) }, ErrDamaged},
+		{"no state of the ring", remove(bucketState, keyRingState), ErrDamaged},
+		{"newer state of the ring", put(bucketState, keyRingState, stored(2, 1)), ErrVersion},
+		{"no chunks", func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketChunks) }, ErrDamaged},
+		{"a key in the bucket of chunks", put(bucketChunks, []byte("abc"), entry(commands(2, 11, 11)[0])), ErrDamaged},
+		{"an index in the bucket of chunks", put(bucketChunks, chunkKey(11), nil), ErrDamaged},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -1,7 +1,6 @@
 package boltlog
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -68,24 +67,3 @@ func (c *content) readSnapshot(b *bolt.Bucket) error {
 }
 
 func pieceKey(i int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(i)) }
-
-// emptyEntries drops every stored entry.
-func emptyEntries(tx *bolt.Tx) error {
-	if err := tx.DeleteBucket(bucketEntries); err != nil {
-		return err
-	}
-	_, err := tx.CreateBucket(bucketEntries)
-	return err
-}
-
-// dropBefore drops the stored entries below first.
-func dropBefore(tx *bolt.Tx, first raft.Index) error {
-	end := entryKey(first)
-	cursor := tx.Bucket(bucketEntries).Cursor()
-	for key, _ := cursor.First(); key != nil && bytes.Compare(key, end) < 0; key, _ = cursor.First() {
-		if err := cursor.Delete(); err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -2,7 +2,6 @@ package boltlog
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -25,13 +24,12 @@ const (
 	bucketValue = 1 // flag of a leaf element whose value is a bucket
 
 	// maxRun is the most pages of one leaf. bbolt keeps up to 4 values
-	// together whatever their size, and one is little over 1 MiB.
+	// together whatever their size, and one is little over 1 MiB; the largest
+	// ring has 4 MiB.
 	maxRun = 8 << 20 / pageSize
 	// maxDepth of a tree: 4 would hold more pages than MaxFileSize.
 	maxDepth = 16
 )
-
-var order = binary.LittleEndian
 
 // verify reads every page of the newest transaction and checks all that bbolt
 // relies on: with a wrong length or page number it reads outside its map, or
@@ -57,7 +55,7 @@ func verify(f *os.File) error {
 		return fmt.Errorf("%w: it is cut off: %d bytes of %d pages", ErrDamaged, size, m.pages)
 	}
 	w := walker{f: f, seen: make([]bool, m.pages)}
-	if err := w.tree(m.root, 0, span{buckets: true}); err != nil {
+	if err := w.tree(m.root, 0, span{level: rootLevel}); err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return nil
@@ -107,8 +105,15 @@ type walker struct {
 // span is what the keys of a page must lie in, and what its values are.
 type span struct {
 	from, to []byte // from <= key < to; nil: no bound
-	buckets  bool   // the root's values are buckets, all others are data
+	level    int    // how many buckets it is in
 }
+
+// What values may be: in the root only buckets, in those either, in those below
+// only data.
+const (
+	rootLevel  = 0
+	chunkLevel = 2
+)
 
 func (w *walker) tree(id uint64, depth int, s span) error {
 	if depth > maxDepth {
@@ -125,13 +130,13 @@ func (w *walker) tree(id uint64, depth int, s span) error {
 	for i, e := range elements {
 		switch {
 		case e.child != 0:
-			child := span{from: e.key, to: s.to, buckets: s.buckets}
+			child := span{from: e.key, to: s.to, level: s.level}
 			if i+1 < len(elements) {
 				child.to = elements[i+1].key
 			}
 			err = w.tree(e.child, depth+1, child)
-		case s.buckets:
-			err = w.bucket(e.value, depth+1)
+		case e.bucket:
+			err = w.bucket(e.value, depth+1, s.level+1)
 		}
 		if err != nil {
 			return err
@@ -142,18 +147,18 @@ func (w *walker) tree(id uint64, depth int, s span) error {
 
 // bucket checks a bucket, which is either a tree or, when small, a page inside
 // its value.
-func (w *walker) bucket(value []byte, depth int) error {
+func (w *walker) bucket(value []byte, depth, level int) error {
 	if len(value) < bucketLen {
 		return fmt.Errorf("a bucket of %d bytes", len(value))
 	}
 	if root := order.Uint64(value); root != 0 {
-		return w.tree(root, depth, span{})
+		return w.tree(root, depth, span{level: level})
 	}
 	inline := value[bucketLen:]
 	if len(inline) < headerLen || order.Uint16(inline[8:]) != leafPage {
 		return fmt.Errorf("an inline bucket that is no leaf")
 	}
-	_, err := parse(inline, span{})
+	_, err := parse(inline, span{level: chunkLevel})
 	return err
 }
 
@@ -188,6 +193,7 @@ func (w *walker) read(id uint64) ([]byte, error) {
 type element struct {
 	key, value []byte
 	child      uint64
+	bucket     bool // the value is one
 }
 
 // parse checks the elements of a page and returns them.
@@ -216,7 +222,9 @@ func parse(page []byte, s span) ([]element, error) {
 		if start < uint64(data) || end > uint64(len(page)) || keyLen == 0 {
 			return nil, fmt.Errorf("element %d lies outside", i)
 		}
-		if kind == branchPage && elements[i].child == 0 || kind == leafPage && (flags == bucketValue) != s.buckets || flags > bucketValue {
+		elements[i].bucket = flags == bucketValue
+		if kind == branchPage && elements[i].child == 0 || flags > bucketValue ||
+			kind == leafPage && (s.level == rootLevel && flags == 0 || s.level == chunkLevel && flags != 0) {
 			return nil, fmt.Errorf("element %d is of another kind", i)
 		}
 		key := page[start : start+uint64(keyLen)]
