@@ -118,7 +118,7 @@ func (c *campaign) try(origin string, s story, n int, r *rand.Rand) {
 }
 
 func (c *campaign) load(i int, s story) error {
-	a, err := c.checkers[i].call(request{Op: "load", Owed: s.owed, Marks: s.marks})
+	a, err := c.checkers[i].call(request{Op: "load", Owed: s.owed, Marks: s.marks, Pages: s.pages})
 	if err == nil && a.Err != "" {
 		err = fmt.Errorf("%s", a.Err)
 	}
@@ -221,7 +221,8 @@ func (c *campaign) round(w teller, seed uint64, n int) {
 		c.try(origin, s, n, r)
 		return s
 	}
-	first := told(originNew, newStory(), 30)
+	rings := []int{smallRing, 6, 16, 64}
+	first := told(originNew, newStory(rings[seed%uint64(len(rings))]), 30)
 	second := told(originKilled, first.killed(pick(r, first)), 10)
 	if s, err := c.cutOff(second, r); err == nil {
 		told(originKilledCut, s, 10)
@@ -285,7 +286,7 @@ func TestKilledWhileStarting(t *testing.T) {
 	c := newCampaign(t, *seedFlag)
 	w := teller{t: t, driver: newDriver(t)}
 	began := time.Now()
-	first, err := w.goOn(newStory(), steps, *seedFlag)
+	first, err := w.goOn(newStory(smallRing), steps, *seedFlag)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/edgeraft/edgeraft/boltlog"
+	"github.com/edgeraft/edgeraft/internal/powercut"
 	"github.com/edgeraft/edgeraft/raft"
 )
 
@@ -33,6 +34,7 @@ type request struct {
 	Owed  promise // of load: for check and inspect
 	Marks []mark  // of load: what came after Owed
 	Upto  int     // of check: how many of the Marks
+	Pages int     // of the ring, of open and load
 }
 
 // reply is a child's answer.
@@ -107,6 +109,7 @@ type device struct {
 	log   *boltlog.Log
 	early *raft.Save // acknowledged, and not saved
 	owed  []promise  // after each of the loaded marks
+	opt   boltlog.Options
 }
 
 func childMain() {
@@ -132,7 +135,7 @@ func (d *device) serve(q request) (r reply, err error) {
 	dir := filepath.Join(q.Dir, dataDir)
 	switch q.Op {
 	case "open":
-		d.log, r.Opened, err = boltlog.Open(dir, options())
+		d.log, r.Opened, err = boltlog.Open(dir, options(q.Pages))
 		if err != nil {
 			d.log = nil
 		}
@@ -151,7 +154,7 @@ func (d *device) serve(q request) (r reply, err error) {
 		}
 		d.log, d.early = nil, nil
 	case "load":
-		d.owed = []promise{q.Owed}
+		d.opt, d.owed = options(q.Pages), []promise{q.Owed}
 		for _, m := range q.Marks {
 			p, err := d.owed[len(d.owed)-1].after(m)
 			if err != nil {
@@ -160,11 +163,11 @@ func (d *device) serve(q request) (r reply, err error) {
 			d.owed = append(d.owed, p)
 		}
 	case "check":
-		if err := check(dir, d.owed[q.Upto]); err != nil {
+		if err := check(dir, d.opt, d.owed[q.Upto]); err != nil {
 			r.Verdict = err.Error()
 		}
 	case "inspect":
-		r.Damaged, err = inspect(dir, d.owed[q.Upto])
+		r.Damaged, err = inspect(dir, d.opt, d.owed[q.Upto])
 		if err != nil {
 			r.Verdict, err = err.Error(), nil
 		}
@@ -174,16 +177,17 @@ func (d *device) serve(q request) (r reply, err error) {
 	return r, err
 }
 
-// options are those of every log here: as small as may be, so that whatever
-// happens when something is full happens often.
-func options() boltlog.Options {
-	return boltlog.Options{ClusterName: "cut"}
+// options has the file as small as may be: whatever happens when something is
+// full shall happen often.
+func options(pages int) boltlog.Options {
+	const page = powercut.BlockSize
+	return boltlog.Options{ClusterName: "cut", RingSize: pages * page, Preallocate: pages*page + 64<<10}
 }
 
 // check opens what a power cut left, sees that p is kept, and uses it: two
 // saves, and a second start that finds them.
-func check(dir string, p promise) error {
-	l, opened, err := boltlog.Open(dir, options())
+func check(dir string, opt boltlog.Options, p promise) error {
+	l, opened, err := boltlog.Open(dir, opt)
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
@@ -202,7 +206,7 @@ func check(dir string, p promise) error {
 	if err := l.Close(); err != nil {
 		return err
 	}
-	l, opened, err = boltlog.Open(dir, options())
+	l, opened, err = boltlog.Open(dir, opt)
 	if err != nil {
 		return fmt.Errorf("second open: %w", err)
 	}
@@ -229,8 +233,8 @@ func further(c content, i int) raft.Save {
 
 // inspect opens what was harmed at rest. Either it is refused, as damaged or
 // as that of two devices, or it holds exactly what was acknowledged.
-func inspect(dir string, p promise) (damaged bool, err error) {
-	l, opened, err := boltlog.Open(dir, options())
+func inspect(dir string, opt boltlog.Options, p promise) (damaged bool, err error) {
+	l, opened, err := boltlog.Open(dir, opt)
 	if errors.Is(err, boltlog.ErrDamaged) || errors.Is(err, boltlog.ErrOtherDevice) {
 		return true, nil
 	}

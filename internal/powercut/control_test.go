@@ -19,7 +19,7 @@ func control(t *testing.T, faults powercut.Faults, w teller, change func(story) 
 	c := newCampaign(t, *seedFlag)
 	c.faults = faults
 	w.t, w.driver = t, newDriver(t)
-	s, err := w.goOn(newStory(), 30, *seedFlag)
+	s, err := w.goOn(newStory(smallRing), 30, *seedFlag)
 	if err != nil {
 		t.Fatal(err)
 	}

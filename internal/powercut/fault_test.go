@@ -37,8 +37,8 @@ type faulty struct {
 // run fails the nth event with errno and looks at what the log does about it.
 // It returns the story up to there, and whether there was an nth event.
 func (f faulty) run(n int64, errno syscall.Errno) (s story, fired bool, err error) {
-	disk, dir := mount(f.t, newStory().rec)
-	r := &run{story: newStory(), disk: disk, dir: dir, driver: f.driver}
+	disk, dir := mount(f.t, newStory(smallRing).rec)
+	r := &run{story: newStory(smallRing), disk: disk, dir: dir, driver: f.driver}
 	fault, happened := once(n, errno)
 	disk.Fail(fault)
 	err = r.steps(f.steps, f.seed)

@@ -18,7 +18,7 @@ type flips struct{ refused, unharmed, wrong int }
 // acknowledged.
 func TestFlippedBits(t *testing.T) {
 	w := teller{t: t, driver: newDriver(t)}
-	s, err := w.goOn(newStory(), 25, *seedFlag)
+	s, err := w.goOn(newStory(smallRing), 25, *seedFlag)
 	if err != nil {
 		t.Fatal(err)
 	}

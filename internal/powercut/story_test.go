@@ -16,9 +16,16 @@ type story struct {
 	marks []mark  // that events of kind Mark refer to
 	from  int     // where this story begins to be its own: before, it is another's
 	after string  // how the one before ended
+	pages int     // of the ring
 }
 
-func newStory() story { return story{rec: powercut.Recording{Base: powercut.NewImage()}} }
+// newStory begins with an empty disk.
+func newStory(pages int) story {
+	return story{rec: powercut.Recording{Base: powercut.NewImage()}, pages: pages}
+}
+
+// smallRing is the smallest there is.
+const smallRing = 4
 
 // marked is the number of marks before position pos.
 func (s story) marked(pos int) int {
@@ -69,7 +76,7 @@ func (s story) at(pos int) string {
 func (s story) killed(pos int) story {
 	n := s.marked(pos)
 	return story{
-		rec: s.rec.Cut(pos), owed: s.owed, marks: s.marks[:n:n], from: pos,
+		rec: s.rec.Cut(pos), owed: s.owed, marks: s.marks[:n:n], from: pos, pages: s.pages,
 		after: s.after + fmt.Sprintf("killed after %s, ", s.at(pos)),
 	}
 }
@@ -78,7 +85,7 @@ func (s story) killed(pos int) story {
 func (s story) cut(h *powercut.History, pos int, mode powercut.Mode, seed uint64) (story, error) {
 	p, err := s.promised(pos)
 	return story{
-		rec: powercut.Recording{Base: h.State(pos, mode, seed)}, owed: p,
+		rec: powercut.Recording{Base: h.State(pos, mode, seed)}, owed: p, pages: s.pages,
 		after: s.after + fmt.Sprintf("cut after %s (%s), ", s.at(pos), mode),
 	}, err
 }
@@ -125,7 +132,7 @@ func (r *run) mark(m mark) error {
 }
 
 func (r *run) call(q request) (reply, error) {
-	q.Dir, q.Early = r.dir, r.early
+	q.Dir, q.Early, q.Pages = r.dir, r.early, r.story.pages
 	a, err := r.driver.call(q)
 	if err == nil && a.Err != "" {
 		err = fmt.Errorf("%s: %s", q.Op, a.Err)
