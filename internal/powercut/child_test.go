@@ -45,6 +45,7 @@ type reply struct {
 	// Verdict of check and inspect: "" if all is well.
 	Verdict string
 	Damaged bool // of inspect: Open said so
+	Lost    int  // of inspect: how many of the newest saves are missing, and nothing else is wrong
 }
 
 type child struct {
@@ -167,7 +168,7 @@ func (d *device) serve(q request) (r reply, err error) {
 			r.Verdict = err.Error()
 		}
 	case "inspect":
-		r.Damaged, err = inspect(dir, d.opt, d.owed[q.Upto])
+		r.Damaged, r.Lost, err = inspect(dir, d.opt, d.owed[:q.Upto+1])
 		if err != nil {
 			r.Verdict, err = err.Error(), nil
 		}
@@ -232,15 +233,27 @@ func further(c content, i int) raft.Save {
 }
 
 // inspect opens what was harmed at rest. Either it is refused, as damaged or
-// as that of two devices, or it holds exactly what was acknowledged.
-func inspect(dir string, opt boltlog.Options, p promise) (damaged bool, err error) {
+// as that of two devices, or it holds exactly what was acknowledged at the end
+// of owed, or some saves before that. Anything else is an error.
+func inspect(dir string, opt boltlog.Options, owed []promise) (damaged bool, lost int, err error) {
 	l, opened, err := boltlog.Open(dir, opt)
 	if errors.Is(err, boltlog.ErrDamaged) || errors.Is(err, boltlog.ErrOtherDevice) {
-		return true, nil
+		return true, 0, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("open: %w", err)
+		return false, 0, fmt.Errorf("open: %w", err)
 	}
-	_, err = p.keeps(opened)
-	return false, errors.Join(err, l.Close())
+	end := owed[len(owed)-1]
+	_, err = end.keeps(opened)
+	for i := len(owed) - 2; i >= 0 && err != nil; i-- {
+		if owed[i].InFlight == nil {
+			continue // the same content as after it
+		}
+		lost++
+		before := promise{Known: end.Known, ID: end.ID, Boot: end.Boot, Content: owed[i].Content}
+		if _, older := before.keeps(opened); older == nil {
+			err = nil
+		}
+	}
+	return false, lost, errors.Join(err, l.Close())
 }

@@ -88,7 +88,7 @@ func (f faulty) latched(r *run, failure error) error {
 // stopped, and what the disk may then hold, without the page cache, must be
 // what was acknowledged.
 func TestEveryCallFails(t *testing.T) {
-	const steps, states, most = 8, 5, 1000
+	const steps, states, most = 8, 10, 1000
 	c := newCampaign(t, *seedFlag)
 	f := faulty{teller: teller{t: t, driver: newDriver(t)}, steps: steps, seed: *seedFlag}
 	began := time.Now()
@@ -128,8 +128,12 @@ func TestEveryCallFails(t *testing.T) {
 // not happen, and the rest is in the page cache.
 func (c *campaign) restarted(s story, r *rand.Rand) (story, error) {
 	pos := len(s.rec.Events)
+	files := make(map[powercut.Ino]bool)
 	for _, e := range s.rec.Events {
-		if e.Kind == powercut.SyncFailed {
+		switch {
+		case e.Kind == powercut.Create:
+			files[e.Ino] = true
+		case e.Kind == powercut.SyncFailed && files[e.Ino]:
 			return s.cut(powercut.NewHistory(s.rec, c.faults), pos, powercut.Modes()[r.IntN(len(powercut.Modes()))], r.Uint64())
 		}
 	}

@@ -99,10 +99,8 @@ func (s *maker) prefix() {
 		return
 	}
 	// Up to a multiple of SectorSize of the file, not of the write.
-	end := e.Off + s.r.Int64N(int64(len(e.Data))+1)
-	if end != e.Off+int64(len(e.Data)) {
-		end -= end % SectorSize
-	}
+	first, full := e.Off/SectorSize, e.Off+int64(len(e.Data))
+	end := min(full, (first+s.r.Int64N((full+SectorSize-1)/SectorSize-first+1))*SectorSize)
 	if end > e.Off {
 		e.Data = e.Data[:end-e.Off]
 		s.im.apply(e)
