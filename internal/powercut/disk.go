@@ -13,7 +13,9 @@ import (
 )
 
 const (
-	fsName = "edgeraft-powercut"
+	// FSNamePrefix begins the name of every Disk's file system, in
+	// /proc/self/mounts; the ID of the process that serves it follows.
+	FSNamePrefix = "edgeraft-powercut-"
 
 	// maxWrite is what the kernel hands over at a time: a longer write is
 	// several events.
@@ -25,7 +27,8 @@ const (
 
 // Disk is a mounted file system that records what is done to it. The kernel
 // caches its pages, so that files can be mapped. No process may use a Disk of
-// its own: the Go runtime cannot stop a thread that waits for a page, and the
+// its own, nor start another in a directory of it: the Go runtime cannot stop a
+// thread that waits for a page, or for a child that enters a directory, and the
 // page would wait for the runtime.
 type Disk struct {
 	server *fuse.Server
@@ -54,7 +57,7 @@ func Mount(dir string, r Recording) (*Disk, error) {
 	long := 24 * time.Hour // nobody else changes anything
 	server, err := fs.Mount(dir, &node{disk: d, ino: Root}, &fs.Options{
 		MountOptions: fuse.MountOptions{
-			FsName: fsName, Name: "edgeraft", DirectMount: os.Getuid() == 0, MaxWrite: maxWrite,
+			FsName: fmt.Sprint(FSNamePrefix, os.Getpid()), Name: "edgeraft", DirectMount: os.Getuid() == 0, MaxWrite: maxWrite,
 			DisableXAttrs: true, DisableReadDirPlus: true,
 		},
 		EntryTimeout: &long, AttrTimeout: &long,
