@@ -14,7 +14,7 @@ import (
 )
 
 // openFile checks the file, then hands it to bbolt.
-func openFile(path string, tap func(operation) error, count *counters) (*Log, error) {
+func openFile(path string, tap tap, count *counters) (*Log, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -83,7 +83,13 @@ func (l *Log) begin(dir string, opt Options, known identityFile) (Opened, error)
 		}
 	}
 	if !known.valid {
-		// A power cut between the two files, or damage: the database knows.
+		// A power cut between the two files, or damage: the database knows. Its own
+		// name may not be durable yet, and must be before that of the identity is:
+		// else it would look lost.
+		l.disk.count.syncs.Add(1)
+		if err := syncDir(dir); err != nil {
+			return Opened{}, err
+		}
 		if err := writeIdentity(dir, c.device, l.disk.count); err != nil {
 			return Opened{}, err
 		}
@@ -105,7 +111,11 @@ func (l *Log) read() (*content, error) {
 			return err
 		}
 		if c.format == format {
-			if err := l.ring.replay(l.disk, &c, &l.tail); err != nil {
+			all, err := l.ring.read(l.disk)
+			if err != nil {
+				return err
+			}
+			if err := l.ring.replay(all, &c, &l.tail); err != nil {
 				return err
 			}
 		}

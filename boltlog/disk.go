@@ -59,20 +59,23 @@ type disk struct {
 	file  *os.File
 	db    *bolt.DB
 	count *counters
-	// tap, when set, is asked before each operation: tests watch, and make it fail.
-	tap func(operation) error
+	tap   tap
 }
 
-func (d *disk) asked(op operation) error {
-	if d.tap == nil {
+// tap, when set, is asked before each operation, with its place and length if it
+// is a write: tests watch, and make it fail.
+type tap func(op operation, off int64, n int) error
+
+func (t tap) asked(op operation, off int64, n int) error {
+	if t == nil {
 		return nil
 	}
-	return d.tap(op)
+	return t(op, off, n)
 }
 
 // write writes b at off with one pwrite. Bytes are counted for kind.
 func (d *disk) write(b []byte, off int64, kind *atomic.Uint64) error {
-	if err := d.asked(opWrite); err != nil {
+	if err := d.tap.asked(opWrite, off, len(b)); err != nil {
 		return err
 	}
 	n, err := d.file.WriteAt(b, off)
@@ -82,7 +85,7 @@ func (d *disk) write(b []byte, off int64, kind *atomic.Uint64) error {
 
 // sync makes durable what was written, with one fdatasync.
 func (d *disk) sync() error {
-	if err := d.asked(opSync); err != nil {
+	if err := d.tap.asked(opSync, 0, 0); err != nil {
 		return err
 	}
 	d.count.syncs.Add(1)
@@ -91,7 +94,7 @@ func (d *disk) sync() error {
 
 // update runs one transaction and returns the bytes that it wrote.
 func (d *disk) update(f func(*bolt.Tx) error) (uint64, error) {
-	if err := d.asked(opCommit); err != nil {
+	if err := d.tap.asked(opCommit, 0, 0); err != nil {
 		return 0, err
 	}
 	var tx *bolt.Tx

@@ -38,6 +38,7 @@ func (l *Log) convert(c *content, opt Options) error {
 	if err := zeros(l.file, int64(opt.Preallocate), l.disk.count); err != nil {
 		return err
 	}
+	l.disk.count.fileBytes.Store(0) // growing it once is no growth
 	if err := l.disk.measure(); err != nil {
 		return err
 	}

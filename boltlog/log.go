@@ -35,14 +35,14 @@ type Log struct {
 // Save makes s durable: the hard state, and the entries, which replace every
 // stored one from s.Entries[0].Index on. When it returns nil all of it is on
 // stable storage; when the power is cut meanwhile, all of it or nothing.
-// Ordinarily that is one write into the ring and one sync; when the ring is full,
-// and for a snapshot, it is a transaction. A snapshot goes in the same
-// transaction, and so do the entries it makes needless. Every error wraps
-// ErrFailed, is final,
-// and is returned by every later Save too: a caller may promise nothing more.
-// That holds for ErrGap and for what cannot be encoded too, where nothing was
-// written: a later save must not seem to cover the one refused. After Close it
-// is ErrClosed.
+// Ordinarily that is one write of one sector into the ring, and one sync. Where
+// the ring is full, and for a snapshot, it is a transaction; the entries that a
+// snapshot makes needless go in the same one.
+//
+// Every error wraps ErrFailed, is final, and is returned by every later Save
+// too: a caller may promise nothing more. That holds for ErrGap and for what
+// cannot be encoded too, where nothing was written: a later save must not seem
+// to cover the one refused. After Close it is ErrClosed.
 func (l *Log) Save(s raft.Save) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

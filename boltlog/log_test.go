@@ -205,14 +205,3 @@ func TestSaveAfterClose(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
-
-func BenchmarkSave64(b *testing.B) {
-	l, _ := open(b, b.TempDir())
-	i := raft.Index(0)
-	b.ReportAllocs()
-	for b.Loop() {
-		i++
-		e := raft.Entry{Index: i, Term: 1, Kind: raft.EntryCommand, Data: make([]byte, 64)}
-		save(b, l, raft.Save{State: raft.HardState{Term: 1, Commit: i - 1}, Entries: []raft.Entry{e}})
-	}
-}

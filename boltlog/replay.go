@@ -6,15 +6,12 @@ import (
 	"github.com/edgeraft/edgeraft/raft"
 )
 
-// replay reads the ring and brings c up to date with the saves in it, in their
-// order, up to the first gap. What is behind a gap can only be of the save that
-// was under way when the power was cut; anything else was acknowledged, and
-// then it is damage. The records go to t, from which they are sealed.
-func (r *ring) replay(d *disk, c *content, t *tail) error {
-	all := make([]byte, r.slots*sectorSize)
-	if _, err := d.file.ReadAt(all, r.offset(0)); err != nil {
-		return fmt.Errorf("read the ring: %w", err)
-	}
+// replay brings c up to date with the saves in all, which are the ring's slots,
+// in their order, up to the first gap. What is behind a gap can only be of the
+// save that was under way when the power was cut; anything else was
+// acknowledged, and then it is damage. The records go to t, from which they are
+// sealed.
+func (r *ring) replay(all []byte, c *content, t *tail) error {
 	slot := func(i int) (sector, bool) {
 		s, ok := decodeSector(all[i*sectorSize:(i+1)*sectorSize], r.seed)
 		return s, ok && s.slot == uint32(i)

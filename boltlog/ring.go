@@ -86,6 +86,15 @@ func (r *ring) locate(tx *bolt.Tx, d *disk, id []byte) error {
 	return nil
 }
 
+// read returns all slots, as they are in the file and not in bbolt's map.
+func (r *ring) read(d *disk) ([]byte, error) {
+	all := make([]byte, r.slots*sectorSize)
+	if _, err := d.file.ReadAt(all, r.offset(0)); err != nil {
+		return nil, fmt.Errorf("read the ring: %w", err)
+	}
+	return all, nil
+}
+
 // offset is where a slot lies in the file.
 func (r *ring) offset(slot int) int64 { return int64(r.page+1+slot) * pageSize }
 
@@ -99,26 +108,32 @@ func (r *ring) holds(payload int) bool { return sectorsFor(payload) < r.slots-r.
 // save writes a save's hard state and its payload, which is in two parts, and
 // makes it durable: one write, one sync.
 func (r *ring) save(d *disk, state raft.HardState, cut, records []byte) error {
-	n := sectorsFor(len(cut) + len(records))
-	r.buf = grown(r.buf, n*sectorSize)
-	first, last := uint32(r.next), uint32(r.next+n-1)
-	for i := range n {
-		b := r.buf[i*sectorSize : (i+1)*sectorSize]
-		room := b[sectorHead:]
-		used := copy(room, cut)
-		cut = cut[used:]
-		more := copy(room[used:], records)
-		records = records[more:]
-		used += more
-		s := sector{epoch: r.epoch, start: r.start, slot: first + uint32(i), first: first, last: last, state: state}
-		s.encode(b, used, r.seed)
-		r.start += uint64(used)
-	}
-	if err := d.write(r.buf, r.offset(r.next), &d.count.logBytes); err != nil {
+	off := r.offset(r.next)
+	if err := d.write(r.sectors(state, cut, records), off, &d.count.logBytes); err != nil {
 		return err
 	}
-	r.next += n
 	return d.sync()
+}
+
+// sectors makes the next sectors, of a save, and takes their slots. They are
+// valid until the next call.
+func (r *ring) sectors(state raft.HardState, cut, records []byte) []byte {
+	n := sectorsFor(len(cut) + len(records))
+	r.buf = grown(r.buf, n*sectorSize)
+	s := sector{epoch: r.epoch, first: uint32(r.next), last: uint32(r.next + n - 1), state: state}
+	for i := range n {
+		b := r.buf[i*sectorSize : (i+1)*sectorSize]
+		used := copy(b[sectorHead:], cut)
+		cut = cut[used:]
+		more := copy(b[sectorHead+used:], records)
+		records = records[more:]
+		used += more
+		s.slot, s.start = uint32(r.next), r.start
+		s.encode(b, used, r.seed)
+		r.next++
+		r.start += uint64(used)
+	}
+	return r.buf
 }
 
 // writeBoot writes the number of the boot that epoch begins with, for the next

@@ -73,8 +73,8 @@ func decodeSector(b []byte, seed uint32) (sector, bool) {
 		},
 		payload: b[sectorHead : sectorHead+used],
 	}
-	if b[60] != 0 {
-		s.state.Vote = raft.NodeID(b[60:76])
+	if vote := [raft.NodeIDLen]byte(b[60:76]); vote != [raft.NodeIDLen]byte{} {
+		s.state.Vote = raft.NodeID(vote[:])
 		if !s.state.Vote.Valid() {
 			return sector{}, false
 		}
