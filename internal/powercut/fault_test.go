@@ -42,21 +42,25 @@ func (f faulty) run(n int64, errno syscall.Errno) (s story, fired bool, err erro
 	fault, happened := once(n, errno)
 	disk.Fail(fault)
 	err = r.steps(f.steps, f.seed)
-	r.story.rec = disk.Recording()
-	switch fired = happened.Load(); {
-	case !fired:
-	case err == nil:
-		err = errors.New("nobody noticed")
-	default:
+	if happened.Load() && err != nil {
 		err = f.latched(r, err)
+	} else if happened.Load() {
+		err = errors.New("nobody noticed")
 	}
-	if a, closed := f.driver.call(request{Op: "close"}); closed != nil {
+	failed := happened.Load()
+	a, closed := f.driver.call(request{Op: "close"})
+	r.story.rec = disk.Recording()
+	unmount(f.t, disk)
+	switch {
+	case closed != nil:
 		err = errors.Join(err, closed)
-	} else if a.Err != "" && !fired {
+	case failed: // what Close says then is no matter
+	case happened.Load() && a.Err == "":
+		err = errors.New("nobody noticed that Close failed")
+	case !happened.Load() && a.Err != "":
 		err = errors.Join(err, errors.New(a.Err))
 	}
-	unmount(f.t, disk)
-	return r.story, fired, err
+	return r.story, happened.Load(), err
 }
 
 // latched holds that after a failure of Save every later Save fails too, and

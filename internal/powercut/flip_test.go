@@ -31,7 +31,11 @@ func TestFlippedBits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stopped, err := w.stopped(killed)
+	stopped, err := w.stopped(killed, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed, err := w.stopped(killed, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +43,7 @@ func TestFlippedBits(t *testing.T) {
 		how string
 		story
 		lost bool // the newest save may be
-	}{{"stopped", stopped, false}, {"killed", killed, true}} {
+	}{{"stopped", stopped, false}, {"worked and stopped", closed, false}, {"killed", killed, true}} {
 		im := powercut.NewHistory(s.rec, powercut.Faults{}).Cached(len(s.rec.Events))
 		c := newCampaign(t, *seedFlag)
 		if err := c.load(0, s.story); err != nil {
@@ -117,8 +121,9 @@ func (c *campaign) restart(s story) {
 	}
 }
 
-// stopped starts the device once more and closes it in order.
-func (w teller) stopped(s story) (story, error) {
+// stopped starts the device once more, has it save a few times, and closes it
+// in order.
+func (w teller) stopped(s story, saves int) (story, error) {
 	disk, dir := mount(w.t, s.rec)
 	r := &run{story: s, disk: disk, dir: dir, driver: w.driver}
 	defer unmount(w.t, disk)
@@ -128,6 +133,12 @@ func (w teller) stopped(s story) (story, error) {
 	}
 	if err := r.open(); err != nil {
 		return s, err
+	}
+	work := workload{r: rand.New(rand.NewPCG(*seedFlag, 5))}
+	for range saves {
+		if err := r.save(work.next(r.now.Content)); err != nil {
+			return s, err
+		}
 	}
 	if _, err := r.call(request{Op: "close"}); err != nil {
 		return s, fmt.Errorf("stop in order: %w", err)
