@@ -212,24 +212,29 @@ const (
 // again; and both, in both orders.
 func (c *campaign) round(w teller, seed uint64, n int) {
 	r := rand.New(rand.NewPCG(seed, 2))
-	told := func(origin string, s story, steps int) story {
+	told := func(origin string, s story, steps int) (story, bool) {
 		s, err := w.goOn(s, steps, r.Uint64())
 		if err != nil {
 			c.found(origin, s, job{pos: len(s.rec.Events)}, err.Error())
-			return s
+			return s, false
 		}
 		c.try(origin, s, n, r)
-		return s
+		return s, true
 	}
 	rings := []int{smallRing, 6, 16, 64}
-	first := told(originNew, newStory(rings[seed%uint64(len(rings))]), 30)
-	second := told(originKilled, first.killed(pick(r, first)), 10)
-	if s, err := c.cutOff(second, r); err == nil {
-		told(originKilledCut, s, 10)
+	first, ok := told(originNew, newStory(rings[seed%uint64(len(rings))]), 30)
+	if !ok {
+		return
+	}
+	if second, ok := told(originKilled, first.killed(pick(r, first)), 10); ok {
+		if s, err := c.cutOff(second, r); err == nil {
+			told(originKilledCut, s, 10)
+		}
 	}
 	if s, err := c.cutOff(first, r); err == nil {
-		s = told(originCut, s, 10)
-		told(originCutKilled, s.killed(pick(r, s)), 10)
+		if s, ok := told(originCut, s, 10); ok {
+			told(originCutKilled, s.killed(pick(r, s)), 10)
+		}
 	}
 }
 
@@ -282,7 +287,7 @@ func TestCampaign(t *testing.T) {
 // after that. What the first process only got into the page cache must not be
 // taken for durable by the second.
 func TestKilledWhileStarting(t *testing.T) {
-	const steps, states = 2, 20
+	const steps, starting, started = 2, 50, 10 // states while it starts again, and after
 	c := newCampaign(t, *seedFlag)
 	w := teller{t: t, driver: newDriver(t)}
 	began := time.Now()
@@ -301,7 +306,15 @@ func TestKilledWhileStarting(t *testing.T) {
 				c.found(origin, next, job{pos: len(next.rec.Events)}, err.Error())
 				continue
 			}
-			c.try(origin, next, states, rand.New(rand.NewPCG(*seedFlag, uint64(pos))))
+			r, open := rand.New(rand.NewPCG(*seedFlag, uint64(pos))), pos+1
+			for open < len(next.rec.Events) && !next.opened(open) {
+				open++
+			}
+			again := next
+			again.rec = next.rec.Cut(open)
+			c.try(origin, again, starting, r)
+			next.from = open
+			c.try(origin, next, started, r)
 		}
 	}
 	c.report(began)
