@@ -90,7 +90,7 @@ func (l *Log) begin(dir string, opt Options, known identityFile) (Opened, error)
 		if err := syncDir(dir); err != nil {
 			return Opened{}, err
 		}
-		if err := writeIdentity(dir, c.device, l.disk.count); err != nil {
+		if err := writeIdentity(dir, identityFile{ID: c.device.ID, Cluster: c.device.Cluster}, l.disk.count); err != nil {
 			return Opened{}, err
 		}
 	}
@@ -98,7 +98,7 @@ func (l *Log) begin(dir string, opt Options, known identityFile) (Opened, error)
 		return Opened{}, err
 	}
 	return Opened{
-		Identity: Identity{ID: c.device.ID, Boot: c.device.Boot, Cluster: c.device.Cluster},
+		Identity: Identity{ID: c.device.ID, Boot: c.device.Boot, Cluster: c.device.Cluster, Replaces: known.Replaces},
 		Stored:   c.stored,
 	}, nil
 }

@@ -28,6 +28,8 @@ type identityFile struct {
 	Version int         `json:"version"`
 	ID      raft.NodeID `json:"id"`
 	Cluster string      `json:"cluster"`
+	// Replaces is as in Identity.
+	Replaces []raft.NodeID `json:"replaces,omitempty"`
 
 	exists, valid bool
 }
@@ -50,11 +52,13 @@ func readIdentity(dir string) (identityFile, error) {
 	var id identityFile
 	err = json.Unmarshal(b, &id)
 	id.exists, id.valid = true, err == nil && id.ID.Valid()
+	id.Replaces = validIDs(id.Replaces)
 	return id, nil
 }
 
-func writeIdentity(dir string, d device, n *counters) error {
-	b, err := json.Marshal(identityFile{Version: identityVersion, ID: d.ID, Cluster: d.Cluster})
+func writeIdentity(dir string, f identityFile, n *counters) error {
+	f.Version = identityVersion
+	b, err := json.Marshal(f)
 	if err != nil {
 		return fmt.Errorf("write the identity: %w", err)
 	}
@@ -66,17 +70,19 @@ func writeIdentity(dir string, d device, n *counters) error {
 	return publish(path, n)
 }
 
-// create makes the database with a new identity, in a file that has all its
+func newID() (raft.NodeID, error) {
+	var random [10]byte
+	_, err := rand.Read(random[:])
+	return raft.NodeIDFrom(random), err
+}
+
+// create makes the database of a new device, in a file that has all its
 // blocks. It gets its name when it is complete and durable, so that a crash
 // leaves none or a whole one. The identity file follows when the database is
 // opened: the other way round, a crash in between would look like a lost
 // database.
-func create(dir string, opt Options, n *counters) error {
-	var random [10]byte
-	if _, err := rand.Read(random[:]); err != nil {
-		return err
-	}
-	c := content{device: device{ID: raft.NodeIDFrom(random), Cluster: opt.ClusterName}}
+func create(dir string, id raft.NodeID, opt Options, n *counters) error {
+	c := content{device: device{ID: id, Cluster: opt.ClusterName}}
 	if err := c.newRing(opt); err != nil {
 		return err
 	}

@@ -9,8 +9,8 @@ var (
 	ErrInUse = errors.New("another agent is using this directory (stop it, or give this one another data_dir)")
 	// ErrDamaged: the file is not what was written. It must not be repaired in
 	// place: what it lost may be a vote or an acknowledged entry.
-	ErrDamaged = errors.New("the database is damaged (move the directory away and start again as a new device; " +
-		"then remove this device's old member from the cluster)")
+	ErrDamaged = errors.New("the database is damaged (the agent puts it aside and takes its own place again; " +
+		"where it does not, move the directory away, and remove the old member from the cluster)")
 	// ErrLostDatabase: the directory has an identity and no database.
 	ErrLostDatabase = errors.New("the database of this device is gone, and its votes with it " +
 		"(to start again as a new device delete the file \"identity\"; then remove the old member from the cluster)")

@@ -80,6 +80,9 @@ func runToFault(t *testing.T, dir string, saves []raft.Save, fail int) (_ string
 	closing := l.Close()
 	if err == nil && closing != nil { // the failing one was that of Close
 		err = closing
+		if !errors.Is(err, ErrFailed) || !errors.Is(err, syscall.EIO) {
+			t.Errorf("close: %v", err)
+		}
 	} else if closing != nil {
 		t.Errorf("close: %v", closing)
 	}

@@ -176,5 +176,8 @@ func (l *Log) farewell() error {
 	if l.failed != nil || l.ring.next == firstSlot {
 		return nil
 	}
-	return l.ring.save(l.disk, l.state, nil, nil)
+	if err := l.ring.save(l.disk, l.state, nil, nil); err != nil {
+		return fmt.Errorf("%w: %w", ErrFailed, err)
+	}
+	return nil
 }

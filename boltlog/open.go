@@ -89,6 +89,9 @@ type Identity struct {
 	// returns. Nothing derived from it is ever used twice.
 	Boot    uint64
 	Cluster string // the cluster's label
+	// Replaces is who the device was before it lost its storage, oldest first: see
+	// Replace.
+	Replaces []raft.NodeID
 }
 
 // Opened is what a database holds when it is opened.
@@ -146,7 +149,11 @@ func openLocked(dir string, opt Options) (*Log, Opened, error) {
 	case errors.Is(err, fs.ErrNotExist) && known.exists:
 		return nil, Opened{}, fmt.Errorf("%w: its ID was %q", ErrLostDatabase, known.ID)
 	case errors.Is(err, fs.ErrNotExist):
-		if err := create(dir, opt, count); err != nil {
+		id, err := newID()
+		if err == nil {
+			err = create(dir, id, opt, count)
+		}
+		if err != nil {
 			return nil, Opened{}, fmt.Errorf("make the database: %w", err)
 		}
 	case err != nil:

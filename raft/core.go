@@ -278,8 +278,8 @@ func (c *Core) TicksUntilWork() int {
 		if c.transferring() {
 			n = min(n, c.cfg.ElectionTicks-c.lead.sinceTransfer)
 		}
-	} else if !c.mayCampaign() || c.voting() {
-		n = c.cfg.ElectionTicks
+	} else if c.role == Follower && (!c.mayCampaign() || c.voting()) || c.role == Candidate && c.mayCampaign() && c.voting() {
+		n = c.cfg.ElectionTicks // as their ticks do nothing
 	}
 	if c.reads.waiting() {
 		n = min(n, c.cfg.HeartbeatTicks-c.reads.since)

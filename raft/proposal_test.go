@@ -190,3 +190,29 @@ func TestRepetitionsBackOff(t *testing.T) {
 		t.Errorf("handed on %d times to the next leader, want once", n)
 	}
 }
+
+// TestRefusalOfAnEarlierBoot: a device that restarted numbers its proposals anew,
+// and an answer to one of before must not end one of now.
+func TestRefusalOfAnEarlierBoot(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	s.cfg.Boot = 2
+	s.proposals.boot = 2
+	s.must(idB, 2, AppendRequest{PrevIndex: 1, PrevTerm: 1})
+	if _, err := s.Propose([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	s.settle()
+	sent := bodies[Forward](s.takeSent())
+	if len(sent) != 1 || sent[0].Boot != 2 {
+		t.Fatalf("handed on: %+v", sent)
+	}
+	seq := sent[0].Proposals[0].Seq
+	s.must(idB, 0, ForwardRefused{Boot: 1, Seq: seq, Reason: RefusedBusy})
+	if len(s.fail) > 0 {
+		t.Fatal("it failed by an answer to another")
+	}
+	s.must(idB, 0, ForwardRefused{Boot: 2, Seq: seq, Reason: RefusedBusy})
+	if len(s.fail) != 1 {
+		t.Fatal("its own answer did not end it")
+	}
+}

@@ -42,3 +42,29 @@ func TestSleepEndsWithWork(t *testing.T) {
 		})
 	}
 }
+
+// TestSleepOfAPreCandidateThatVoted: its vote may still be on its way to the disk,
+// given before it knew a leader that it has lost since. It asks again in time.
+func TestSleepOfAPreCandidateThatVoted(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	s.must(idC, 2, AppendResponse{Rejected: true}) // of a newer term, which is durable
+	s.disk = false
+	s.must(idB, 2, VoteRequest{LastIndex: 1, LastTerm: 1})
+	s.must(idB, 2, AppendRequest{PrevIndex: 1, PrevTerm: 1})
+	s.ticks(s.cfg.ElectionTicks)
+	if s.role != PreCandidate {
+		t.Fatalf("it is %v", s.role)
+	}
+	for range 3 * s.cfg.ElectionTicks {
+		s.ticks(3) // it is asked in between, too
+		quiet := s.TicksUntilWork()
+		s.takeSent()
+		for range quiet - 1 {
+			s.ticks(1)
+			if sent := s.takeSent(); len(sent) > 0 {
+				t.Fatalf("it said that it sleeps for %d ticks, and sends %+v", quiet, sent)
+			}
+		}
+		s.ticks(1)
+	}
+}

@@ -34,12 +34,14 @@ const trailShare = 16
 
 // device is everything that needs the cluster's key.
 type device struct {
-	cfg    Config
-	log    *slog.Logger
-	self   raft.NodeID
-	key    seal.Key
-	comms  *udpcomms.Comms
-	server *server.Server
+	cfg  Config
+	log  *slog.Logger
+	self raft.NodeID
+	// replaces is who this device was before it lost its storage.
+	replaces []raft.NodeID
+	key      seal.Key
+	comms    *udpcomms.Comms
+	server   *server.Server
 
 	mu          sync.Mutex
 	found       discovery.Status
@@ -77,7 +79,11 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &device{cfg: a.cfg, log: a.log, self: id.ID, key: key, comms: comms}
+	d := &device{cfg: a.cfg, log: a.log, self: id.ID, replaces: id.Replaces, key: key, comms: comms}
+	window, adaptive, err := a.cfg.Flash.window()
+	if err != nil {
+		return nil, err // Validate would not have let it pass
+	}
 	tick := max(a.cfg.Timing.Heartbeat/ticksPerHeartbeat, time.Millisecond)
 	d.server, err = server.New(server.Config{
 		Core: raft.Config{
@@ -93,6 +99,7 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 		},
 		Tick: tick, Name: a.cfg.Name, SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
 		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters,
+		CommitWindow: window, AdaptiveWindow: adaptive,
 	}, server.Parts{Comms: comms, Log: a.db, App: a.app, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader}}, a.opened.Stored)
 	if err != nil {
 		return nil, errors.Join(err, comms.Close())

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/boltlog"
 	"github.com/edgeraft/edgeraft/raft"
 	"github.com/edgeraft/edgeraft/raft/server"
 	"github.com/edgeraft/edgeraft/udpcomms"
@@ -148,6 +150,13 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("no_leader", "", "No leader is known: of %d voters %d must be reachable, %d were heard lately.",
 			st.Config.Voters(), st.Config.Quorum(), d.votersHeard(st))
 	}
+	if was := d.wasMember(st); was != "" {
+		add("storage_lost", "edgeraft members list", "This device lost its storage (what is left is kept as %s). As %s it takes the place of %s, which it was.",
+			filepath.Join(d.cfg.DataDir, boltlog.DamagedName), d.self[:8], was[:8])
+	} else if _, err := os.Stat(filepath.Join(d.cfg.DataDir, boltlog.DamagedName)); err == nil {
+		add("storage_kept", "", "The storage of this device was damaged, and has healed. Delete %s when you have looked at it; if it happens again, replace the card.",
+			filepath.Join(d.cfg.DataDir, boltlog.DamagedName))
+	}
 	if s := d.comms.Stats(); s.LastStranger.Reason != "" && s.LastStranger.Ago < strangerFor {
 		add("stranger", "", "Packets that cannot be read arrive from %s (%s): a device with another key or cluster name?",
 			s.LastStranger.Addr, s.LastStranger.Reason)
@@ -174,6 +183,17 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("member_missing", "", "Member %s (%s) has not been heard %s.", m.Name, m.ID[:8], since)
 	}
 	return ws
+}
+
+// wasMember is the member that this device was before it lost its storage, while
+// it still is one and this device has not taken its place; "" otherwise.
+func (d *device) wasMember(st server.Status) raft.NodeID {
+	for _, old := range d.replaces {
+		if _, member := st.Config.Member(old); member || len(st.Config.Members) == 0 {
+			return old
+		}
+	}
+	return ""
 }
 
 // searching says how discovery fares.

@@ -22,6 +22,7 @@ type Config struct {
 	Join       string   // joinAuto or joinManual
 	MaxVoters  int      // odd, 1 to 9
 	Timing     TimingConfig
+	Flash      FlashConfig
 	Limits     LimitsConfig
 	Log        LogConfig
 }
@@ -36,6 +37,22 @@ type UDPConfig struct {
 type TimingConfig struct {
 	Heartbeat time.Duration // between two heartbeats of a leader
 	Election  time.Duration // silence after which a follower asks for an election, at least 2 x Heartbeat
+}
+
+// FlashConfig is about the wear of the card.
+type FlashConfig struct {
+	// CommitWindow is how long entries wait for others before they are written
+	// together: a duration, or windowAdaptive.
+	CommitWindow string
+}
+
+// window is the commit window: how long, and whether it is to adapt.
+func (c FlashConfig) window() (d time.Duration, adaptive bool, err error) {
+	if c.CommitWindow == windowAdaptive {
+		return 0, true, nil
+	}
+	d, err = time.ParseDuration(c.CommitWindow)
+	return d, false, err
 }
 
 // LimitsConfig bounds what the agent keeps and accepts, in bytes and events.
@@ -59,6 +76,9 @@ const (
 	joinManual    = "manual"
 )
 
+// windowAdaptive lets what comes, and how long a write takes, decide.
+const windowAdaptive = "adaptive"
+
 // transportUDP is the only transport of this version.
 const transportUDP = "udp"
 
@@ -75,6 +95,7 @@ func defaultConfig(h host) Config {
 		Join:       joinAuto,
 		MaxVoters:  5,
 		Timing:     TimingConfig{Heartbeat: 500 * time.Millisecond, Election: 1200 * time.Millisecond},
+		Flash:      FlashConfig{CommitWindow: "0s"},
 		Limits: LimitsConfig{
 			CommandBytes:       64 << 10,
 			LogBytes:           64 << 20,

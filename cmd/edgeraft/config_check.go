@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/edgeraft/edgeraft/raft"
+	"github.com/edgeraft/edgeraft/raft/server"
 )
 
 // Limits of what a configuration may hold.
@@ -168,6 +169,14 @@ func checkElection(c *Config) error {
 		return fmt.Errorf("is %v, so one lost heartbeat could start an election; use at least %v, twice timing.heartbeat", d, least)
 	} else if d > maxElection {
 		return fmt.Errorf("is %v; use %v at most", d, maxElection)
+	}
+	return nil
+}
+
+func checkCommitWindow(c *Config) error {
+	d, _, err := c.Flash.window()
+	if err != nil || d < 0 || d > server.MaxCommitWindow {
+		return fmt.Errorf("%q is not %s, nor a time such as 20ms up to %v", c.Flash.CommitWindow, windowAdaptive, server.MaxCommitWindow)
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ var settings = []setting{
 	{"max_voters", "most voters of the cluster, odd", func(c *Config) any { return &c.MaxVoters }, checkMaxVoters},
 	{"timing.heartbeat", "time between a leader's heartbeats", func(c *Config) any { return &c.Timing.Heartbeat }, checkHeartbeat},
 	{"timing.election", "silence after which a follower wants an election", func(c *Config) any { return &c.Timing.Election }, checkElection},
+	{"flash.commit_window", "how long entries wait to be written together, or adaptive", func(c *Config) any { return &c.Flash.CommitWindow }, checkCommitWindow},
 	{"limits.command_bytes", "largest command or value", func(c *Config) any { return &c.Limits.CommandBytes }, checkCommandBytes},
 	{"limits.log_bytes", "most bytes of log in memory", func(c *Config) any { return &c.Limits.LogBytes }, checkLogBytes},
 	{"limits.watch_history_bytes", "most bytes of past events kept for watchers", func(c *Config) any { return &c.Limits.WatchHistoryBytes }, checkHistoryBytes},
@@ -40,7 +41,7 @@ var settings = []setting{
 // laterSettings are names that the product reserves. This version refuses them
 // by name, because to accept one silently would promise what it does. A name
 // that ends in a dot stands for all below it.
-var laterSettings = []string{"bootstrap_expect", "dead_after", "mqtt.", "flash.", "metrics.listen"}
+var laterSettings = []string{"bootstrap_expect", "dead_after", "mqtt.", "metrics.listen"}
 
 // findSetting returns the setting of a key.
 func findSetting(key string) (setting, bool) {

@@ -144,7 +144,7 @@ func TestEverySettingInEveryLayer(t *testing.T) {
 	values := map[string]string{
 		"name": "n", "cluster": "c-1", "data_dir": "/d", "socket": "/s", "key_file": "/k", "transports": "udp",
 		"udp.listen": "127.0.0.1:9", "udp.interfaces": "eth0", "peers": "h:1", "discovery": "off", "join": "manual",
-		"max_voters": "1", "timing.heartbeat": "100ms", "timing.election": "1s", "limits.command_bytes": "1000",
+		"max_voters": "1", "timing.heartbeat": "100ms", "timing.election": "1s", "flash.commit_window": "20ms", "limits.command_bytes": "1000",
 		"limits.log_bytes": "2000000", "limits.watch_history_bytes": "3000", "limits.watch_history_events": "5", "log.level": "warn",
 	}
 	var env []string
@@ -312,6 +312,9 @@ func TestChecks(t *testing.T) {
 		{"peers", func(c *Config) { c.Peers = []string{"pi.local:7521", "[fe80::1%eth0]:7521"} }, ""},
 		{"discovery", func(c *Config) { c.Discovery = "on" }, "discovery: \"on\" is not possible; use one of mdns, off"},
 		{"join", func(c *Config) { c.Join = "" }, "join: "},
+		{"adaptive window", func(c *Config) { c.Flash.CommitWindow = "adaptive" }, ""},
+		{"long window", func(c *Config) { c.Flash.CommitWindow = "3s" }, `flash.commit_window: "3s" is not adaptive`},
+		{"no window", func(c *Config) { c.Flash.CommitWindow = "fast" }, `flash.commit_window: "fast" is not adaptive`},
 		{"fast heartbeat", func(c *Config) { c.Timing.Heartbeat = time.Millisecond }, "timing.heartbeat: is 1ms"},
 		{"election as short as can be", func(c *Config) { c.Timing.Election = time.Second }, ""},
 		{"commands over the contract's limit", func(c *Config) { c.Limits.CommandBytes = 1<<20 + 1 }, "limits.command_bytes: "},

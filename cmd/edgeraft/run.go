@@ -22,7 +22,7 @@ const socketGroup = "edgeraft"
 // fails that only a restart can mend.
 func runAgent(ctx context.Context, cfg Config, stderr io.Writer) (err error) {
 	logger := newLogger(cfg.Log.Level, stderr)
-	db, opened, err := boltlog.Open(cfg.DataDir, boltlog.Options{ClusterName: cfg.Cluster})
+	db, opened, err := openStorage(cfg, logger)
 	if err != nil {
 		return fmt.Errorf("start the agent: %w", err)
 	}
@@ -35,6 +35,23 @@ func runAgent(ctx context.Context, cfg Config, stderr io.Writer) (err error) {
 	logger.Info("started", "version", buildVersion(), "id", opened.Identity.ID, "name", cfg.Name,
 		"cluster", cfg.Cluster, "socket", cfg.Socket, "log_entries", len(opened.Stored.Entries))
 	return a.run(ctx, listener)
+}
+
+// openStorage opens the database. Where it is damaged or gone, this device makes
+// itself a new one, which takes its own old place in the cluster: nobody may be
+// there to do it, and what it forgot the others have.
+func openStorage(cfg Config, logger *slog.Logger) (*boltlog.Log, boltlog.Opened, error) {
+	opt := boltlog.Options{ClusterName: cfg.Cluster}
+	db, opened, err := boltlog.Open(cfg.DataDir, opt)
+	if !errors.Is(err, boltlog.ErrDamaged) && !errors.Is(err, boltlog.ErrLostDatabase) {
+		return db, opened, err
+	}
+	logger.Error("this device lost its storage; with a new identity it takes its own place in the cluster again",
+		"error", err, "data_dir", cfg.DataDir, "kept_as", boltlog.DamagedName)
+	if again := boltlog.Replace(cfg.DataDir, opt); again != nil {
+		return nil, boltlog.Opened{}, errors.Join(err, again)
+	}
+	return boltlog.Open(cfg.DataDir, opt)
 }
 
 // run serves the socket from the start and, once there is a key, the cluster.

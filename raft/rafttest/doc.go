@@ -9,9 +9,20 @@
 // Cluster is the machine (cluster.go, node.go, network.go, disk.go, clock.go),
 // with clients on it (client.go) and an App whose state is a digest of all it
 // applied, which is what its snapshots hold (snapshot.go). What must hold is
-// checked after every event (invariants.go). Campaign drives a Cluster through a
-// random mixture of faults and then demands that it recovers (campaign.go,
-// faults.go).
+// checked after every event (invariants*.go, clustertime.go). A campaign drives a
+// Cluster through a random mixture of faults (faults.go), and ordered stories of
+// them that chance alone seldom tells (hunt.go); then demands that it recovers and
+// rests (campaign.go); then tries it with lasting faults, one after the other
+// (trial.go). In some runs the App is the key/value state with idempotency keys
+// and TTLs, and what its clients saw is judged (app.go, clerk.go).
+//
+// Scripts in raft/testdata play a Cluster step by step (script*.go):
+//
+//	go test ./raft/rafttest -run Scripts [-update]
+//
+// Bugs in planted/ are what all of this must catch (planted*_test.go):
+//
+//	go test ./raft/rafttest -run Planted -v [-bug NAME]
 //
 // It is for tests only.
 package rafttest

@@ -2,6 +2,7 @@ package server
 
 import (
 	"sync"
+	"time"
 
 	"github.com/edgeraft/edgeraft/raft"
 )
@@ -12,9 +13,11 @@ import (
 type disk struct {
 	log     Log
 	results chan result
+	window  window
 
 	mu      sync.Mutex
 	waiting *raft.Save
+	arrived uint64        // saves that waiting was merged of
 	wake    chan struct{} // has one element when there may be work
 	quit    chan struct{}
 	ended   chan struct{}
@@ -26,9 +29,9 @@ type result struct {
 	err error
 }
 
-func newDisk(log Log) *disk {
+func newDisk(log Log, w window) *disk {
 	return &disk{
-		log: log, results: make(chan result, 1),
+		log: log, window: w, results: make(chan result, 1),
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
@@ -41,6 +44,7 @@ func (d *disk) put(s raft.Save) {
 	} else {
 		d.waiting.Merge(s)
 	}
+	d.arrived++
 	d.mu.Unlock()
 	select {
 	case d.wake <- struct{}{}:
@@ -48,12 +52,45 @@ func (d *disk) put(s raft.Save) {
 	}
 }
 
-func (d *disk) take() *raft.Save {
+func (d *disk) take() (s *raft.Save, arrived uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := d.waiting
-	d.waiting = nil
-	return s
+	s, arrived = d.waiting, d.arrived
+	d.waiting, d.arrived = nil, 0
+	return s, arrived
+}
+
+// patience is how long what waits may wait for others.
+func (d *disk) patience() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.waiting == nil {
+		return 0
+	}
+	return d.window.of(d.waiting)
+}
+
+// collect waits while the window says so, and reports false when all ends. What
+// comes meanwhile may end it.
+func (d *disk) collect() bool {
+	wait := d.patience()
+	if wait <= 0 {
+		return true
+	}
+	over := time.NewTimer(wait)
+	defer over.Stop()
+	for {
+		select {
+		case <-over.C:
+			return true
+		case <-d.quit:
+			return false
+		case <-d.wake:
+			if d.patience() <= 0 {
+				return true
+			}
+		}
+	}
 }
 
 func (d *disk) run() {
@@ -64,11 +101,16 @@ func (d *disk) run() {
 		case <-d.quit:
 			return
 		}
-		s := d.take()
+		if !d.collect() {
+			return
+		}
+		s, arrived := d.take()
 		if s == nil {
 			continue
 		}
+		began := time.Now()
 		err := d.log.Save(*s)
+		d.window.written(s, arrived, began, time.Now())
 		select {
 		case d.results <- result{s.Seq, err}:
 		case <-d.quit:

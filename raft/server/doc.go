@@ -87,14 +87,19 @@ type Config struct {
 	Tick time.Duration
 	// Name is this device's label.
 	Name string
-	// Replaces, where not "", is who this device was until it lost its storage,
-	// and its vote with it. It asks to take that member's place.
-	Replaces raft.NodeID
+	// Replaces is who this device was, until it lost its storage and its vote with
+	// it. It asks to take the places of those that are members.
+	Replaces []raft.NodeID
 	// ManualJoin: devices that ask to join wait for an operator.
 	ManualJoin bool
 	// SnapshotBytes is how much of the log is applied, in bytes of memory,
 	// before a snapshot takes its place; 0: DefaultSnapshotBytes.
 	SnapshotBytes int
+	// CommitWindow is how long entries wait for others before they are written,
+	// at most MaxCommitWindow: fewer writes, later answers. AdaptiveWindow picks
+	// it by what comes and how long a write takes.
+	CommitWindow   time.Duration
+	AdaptiveWindow bool
 	// MaxVoters is the most voters the cluster is given without an operator;
 	// odd.
 	MaxVoters int

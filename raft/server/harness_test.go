@@ -179,7 +179,7 @@ type device struct {
 	stop  context.CancelFunc
 	ended chan error
 	// replaces is who the device was.
-	replaces raft.NodeID
+	replaces []raft.NodeID
 }
 
 type world struct {
@@ -190,6 +190,7 @@ type world struct {
 	newApp func(d *device) App
 	// snapshotBytes and trailBytes are for devices booted from now on.
 	snapshotBytes, trailBytes int
+	window                    time.Duration
 	lan                       *lan
 	devices                   []*device
 }
@@ -197,8 +198,11 @@ type world struct {
 func testID(i int) raft.NodeID { return raft.NodeIDFrom([10]byte{byte(i + 1)}) }
 
 // start starts n devices and makes the first found a cluster.
-func start(t *testing.T, n int) *world {
+func start(t *testing.T, n int) *world { return startWith(t, n, func(*world) {}) }
+
+func startWith(t *testing.T, n int, prepare func(*world)) *world {
 	w := &world{t: t, lan: &lan{inbox: map[raft.NodeID]chan raft.Message{}, cut: map[raft.NodeID]bool{}}}
+	prepare(w)
 	for i := range n {
 		d := &device{id: testID(i), card: &card{delay: 2 * time.Millisecond}}
 		w.devices = append(w.devices, d)
@@ -234,8 +238,8 @@ func (w *world) boot(d *device, m Monitor) {
 			ID: d.id, ElectionTicks: 30, HeartbeatTicks: 10, StallTicks: 200,
 			Random: rng.Intn, Boot: d.boot, ProposalBase: h.Sum64(), MaxTrailBytes: w.trailBytes, MaxAppendBytes: 1 << 10,
 		},
-		SnapshotBytes: w.snapshotBytes,
-		Tick:          testTick, Name: "device " + string(d.id[:4]), MaxVoters: 5, Replaces: d.replaces,
+		SnapshotBytes: w.snapshotBytes, CommitWindow: w.window,
+		Tick: testTick, Name: "device " + string(d.id[:4]), MaxVoters: 5, Replaces: d.replaces,
 	}, Parts{Comms: w.lan.port(d.id), Log: d.card, App: app, Monitor: m}, d.card.stored)
 	if err != nil {
 		w.t.Fatal(err)

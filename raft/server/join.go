@@ -80,7 +80,7 @@ func (s *Server) askToJoin() {
 	s.join.since = 0
 	s.parts.Comms.Send(raft.Message{
 		Cluster: s.core.State().Cluster, From: s.cfg.Core.ID,
-		Body: raft.Join{Name: clip(s.cfg.Name, raft.MaxNameLen), Member: member, Replaces: s.cfg.Replaces},
+		Body: raft.Join{Name: clip(s.cfg.Name, raft.MaxNameLen), Member: member, Replaces: s.replaces()},
 	})
 }
 
@@ -124,15 +124,25 @@ func (s *Server) receiveJoin(m raft.Message, b raft.Join) {
 	})
 }
 
+// replaces is whose place this device is to take: one that is a member as far
+// as is known here, else the newest; "" for nobody.
+func (s *Server) replaces() raft.NodeID {
+	conf := s.core.Config()
+	var old raft.NodeID
+	for _, old = range s.cfg.Replaces {
+		if _, member := conf.Member(old); member {
+			return old
+		}
+	}
+	return old
+}
+
 // replacing reports whether the member whose place this device is to take is
 // still one.
 func (s *Server) replacing() bool {
-	if s.cfg.Replaces == "" {
-		return false
-	}
 	conf := s.core.Config()
 	_, here := conf.Member(s.cfg.Core.ID)
-	_, there := conf.Member(s.cfg.Replaces)
+	_, there := conf.Member(s.replaces())
 	return here && there
 }
 

@@ -10,7 +10,7 @@ import (
 
 // reflash gives a device that is off an empty card, and with it a new identity.
 func (w *world) reflash(d *device, id raft.NodeID) *device {
-	fresh := &device{id: id, card: &card{delay: time.Millisecond}, replaces: d.id}
+	fresh := &device{id: id, card: &card{delay: time.Millisecond}, replaces: []raft.NodeID{testID(77), d.id}}
 	for i := range w.devices {
 		if w.devices[i] == d {
 			w.devices[i] = fresh
@@ -53,7 +53,7 @@ func TestNobodyReplacesTheLiving(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, 3)
 		for _, d := range []*device{w.leader(), w.followers()[0]} {
-			intruder := &device{id: testID(9), card: &card{delay: time.Millisecond}, replaces: d.id}
+			intruder := &device{id: testID(9), card: &card{delay: time.Millisecond}, replaces: []raft.NodeID{testID(77), d.id}}
 			w.devices = append(w.devices, intruder)
 			w.boot(intruder, nil)
 			<-time.After(2 * time.Minute)

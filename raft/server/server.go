@@ -64,7 +64,7 @@ func New(cfg Config, parts Parts, stored raft.Stored) (*Server, error) {
 		cfg: cfg, parts: parts, core: core,
 		requests: make(chan func(), maxRequests),
 		stopped:  make(chan struct{}),
-		disk:     newDisk(parts.Log),
+		disk:     newDisk(parts.Log, window{fixed: min(cfg.CommitWindow, MaxCommitWindow), adaptive: cfg.AdaptiveWindow}),
 		changes:  newChanges(parts.Monitor),
 		waiters:  map[raft.ProposalID]*waiter{},
 	}

@@ -1,0 +1,100 @@
+package boltlog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// Names of what Replace puts aside: the newest database, and the one before.
+const (
+	DamagedName      = databaseName + ".damaged"
+	DamagedOlderName = DamagedName + ".older"
+)
+
+// maxReplaces is how many earlier identities are remembered.
+const maxReplaces = 8
+
+// Replace makes a new device of one whose storage is damaged or gone, when Open
+// said so (ErrDamaged, ErrLostDatabase): a new identity, which remembers the old
+// ones, and an empty database. What is left of the old is put aside as
+// DamagedName and never touched again. A device that forgot its vote, or entries
+// that it acknowledged, must not go on as the one it was; under its new name it
+// can take its own place in the cluster.
+//
+// A power cut in between leaves ErrLostDatabase, and Replace can be called again.
+func Replace(dir string, opt Options) error {
+	if err := opt.complete(); err != nil {
+		return fmt.Errorf("replace the database in %s: %w", dir, err)
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return fmt.Errorf("replace the database in %s: %w", dir, err)
+	}
+	if err := errors.Join(replaceLocked(dir, opt), lock.Close()); err != nil {
+		return fmt.Errorf("replace the database in %s: %w", dir, err)
+	}
+	return nil
+}
+
+func replaceLocked(dir string, opt Options) error {
+	known, err := readIdentity(dir)
+	if err != nil {
+		return err
+	}
+	id, err := newID()
+	if err != nil {
+		return err
+	}
+	if err := putAside(dir); err != nil {
+		return err
+	}
+	// The identity goes first: it says that there was a device, so that a missing
+	// database is not taken for a fresh start, and which.
+	n := new(counters)
+	fresh := identityFile{ID: id, Cluster: opt.ClusterName, Replaces: known.Replaces}
+	if known.valid {
+		fresh.Replaces = append(fresh.Replaces, known.ID)
+	}
+	if extra := len(fresh.Replaces) - maxReplaces; extra > 0 {
+		fresh.Replaces = fresh.Replaces[extra:]
+	}
+	if err := writeIdentity(dir, fresh, n); err != nil {
+		return err
+	}
+	return create(dir, id, opt, n)
+}
+
+// putAside renames the database, where there is one, and keeps the one that was
+// put aside before.
+func putAside(dir string) error {
+	path := func(name string) string { return filepath.Join(dir, name) }
+	if _, err := os.Stat(path(databaseName)); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	if err := os.Rename(path(DamagedName), path(DamagedOlderName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(path(databaseName), path(DamagedName)); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// validIDs returns those of a file's IDs that are some.
+func validIDs(ids []raft.NodeID) []raft.NodeID {
+	var out []raft.NodeID
+	for _, id := range ids {
+		if id.Valid() && len(out) < maxReplaces {
+			out = append(out, id)
+		}
+	}
+	return out
+}
