@@ -58,7 +58,8 @@ type child struct {
 
 func startChild() (*child, error) {
 	c := &child{cmd: exec.Command(os.Args[0])}
-	c.cmd.Env = append(os.Environ(), childEnv+"=1", "GOMAXPROCS=2")
+	// The race detector has each process wait for a second at its end.
+	c.cmd.Env = append(os.Environ(), childEnv+"=1", "GOMAXPROCS=2", "GORACE=atexit_sleep_ms=0")
 	c.cmd.Stderr = &c.stderr
 	in, err := c.cmd.StdinPipe()
 	if err != nil {
