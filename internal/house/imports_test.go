@@ -32,6 +32,7 @@ var mayImport = map[string]row{
 	"integration/lab":            {},
 	"internal/compare":           {ours: []string{"raft"}, modules: []string{"go.etcd.io/raft/v3"}}, // a module of its own
 	"internal/house":             {},
+	"internal/powercut":          {modules: []string{"github.com/hanwen/go-fuse/v2"}}, // for tests only
 	"internal/seal":              {ours: []string{"raft"}, modules: []string{"golang.org/x/crypto"}},
 	"raft": {notStd: []string{
 		"context", "crypto/rand", "io", "log", "math/rand", "net", "os", "sync", "syscall", "time",
