@@ -68,6 +68,8 @@ var known = []struct {
 		"see edgeraft members list"},
 	{raft.ErrChangePending, http.StatusConflict, api.CodeConflict, retryNoLeaderMS,
 		"try again when it is"},
+	{raft.ErrBehind, http.StatusConflict, api.CodeConflict, retryNoLeaderMS,
+		"try again when it is"},
 	{raft.ErrBadChange, http.StatusConflict, api.CodeConflict, 0,
 		"see edgeraft members list"},
 	{ErrBadKey, http.StatusBadRequest, api.CodeBadRequest, 0,

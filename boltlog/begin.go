@@ -83,7 +83,13 @@ func (l *Log) begin(dir string, opt Options, known identityFile) (Opened, error)
 		}
 	}
 	if !known.valid {
-		// A power cut between the two files, or damage: the database knows.
+		// A power cut between the two files, or damage: the database knows. Its own
+		// name may not be durable yet, and must be before that of the identity is:
+		// else it would look lost.
+		l.disk.count.syncs.Add(1)
+		if err := syncDir(dir); err != nil {
+			return Opened{}, err
+		}
 		if err := writeIdentity(dir, c.device, l.disk.count); err != nil {
 			return Opened{}, err
 		}

@@ -211,6 +211,10 @@ func TestChunksAreChecked(t *testing.T) {
 		"the first missing": {func(b *bolt.Bucket) error { return b.DeleteBucket(chunkKey(1)) }, ErrDamaged},
 		"the last missing":  {func(b *bolt.Bucket) error { return b.DeleteBucket(chunkKey(31)) }, ErrDamaged},
 		"a value missing":   {func(b *bolt.Bucket) error { return b.Bucket(chunkKey(11)).Delete(keyChunk) }, ErrDamaged},
+		"a bucket in it": {func(b *bolt.Bucket) error {
+			_, err := b.Bucket(chunkKey(11)).CreateBucket([]byte("sub"))
+			return err
+		}, ErrDamaged},
 		"under another name": {func(b *bolt.Bucket) error {
 			v := bytes.Clone(b.Bucket(chunkKey(11)).Get(keyChunk))
 			other, err := b.CreateBucket(chunkKey(12))

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -79,6 +80,9 @@ func create(dir string, opt Options, n *counters) error {
 	if err := c.newRing(opt); err != nil {
 		return err
 	}
+	if err := syncAbove(dir); err != nil {
+		return err
+	}
 	path := filepath.Join(dir, databaseName)
 	if err := c.build(path+newSuffix, opt, n); err != nil {
 		// On a full disk it would be in its own way.
@@ -126,6 +130,25 @@ func publish(path string, n *counters) error {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// syncAbove makes the name of dir durable, and of every directory above it. Any
+// of them may be new, made by a process that did not live to do this; and a name
+// that is not durable takes with it all that is below.
+func syncAbove(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	for above := filepath.Dir(dir); above != dir; above = filepath.Dir(dir) {
+		// What may not be read was not made by this user, and some file systems
+		// have nothing to sync.
+		if err := syncDir(above); err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EINVAL) {
+			return err
+		}
+		dir = above
+	}
+	return nil
 }
 
 // syncDir makes the names in dir durable.

@@ -65,6 +65,15 @@ func TestTruncatedFile(t *testing.T) {
 	}
 }
 
+// TestShortenedFile: the file has all its bytes from the start. One that lost
+// its end did not lose it by our hand, even where nothing was in it.
+func TestShortenedFile(t *testing.T) {
+	dir := t.TempDir()
+	l, _, _ := watched(t, dir, sized(8))
+	mustClose(t, l)
+	refuses(t, harmed(t, dir, func(b []byte) []byte { return b[:len(b)-pageSize] }), home, ErrDamaged)
+}
+
 func TestForeignFile(t *testing.T) {
 	dir, _ := filled(t)
 	refuses(t, harmed(t, dir, func([]byte) []byte { return bytes.Repeat([]byte("text\n"), 10000) }), home, ErrDamaged)

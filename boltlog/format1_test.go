@@ -54,14 +54,14 @@ func format1Stored() raft.Stored {
 func TestFormat1IsConverted(t *testing.T) {
 	dir, want := format1Dir(t), format1Stored()
 	const id = "seuxwsjy4fwsnq3m"
-	l, got, ops := watched(t, dir, sized(8))
+	l, got, ops := watched(t, dir, sized(20))
 	if got.Identity.ID != id || got.Identity.Boot != 2 || !reflect.DeepEqual(got.Stored, want) {
 		t.Errorf("%+v; %s", got.Identity, difference(got.Stored, want))
 	}
 	if commits := slices.DeleteFunc(slices.Clone(*ops), func(d done) bool { return d.op != opCommit }); len(commits) != 2 {
 		t.Errorf("%d transactions: one should convert it, one open it", len(commits))
 	}
-	if s := l.Stats(); s.FileBytes != uint64(sized(8).Preallocate) || s.Growths != 0 {
+	if s := l.Stats(); s.FileBytes != uint64(sized(20).Preallocate) || s.Growths != 0 {
 		t.Errorf("%+v", s)
 	}
 	s := raft.Save{State: want.State, Entries: commands(3, 59, 70)}

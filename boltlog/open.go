@@ -120,13 +120,8 @@ func Open(dir string, opt Options) (*Log, Opened, error) {
 // returns is closed. It is the directory that is locked, not the database, so
 // that two agents cannot both make one.
 func lockDir(dir string) (*os.File, error) {
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, err
-		}
-		if err := syncDir(filepath.Dir(dir)); err != nil {
-			return nil, err
-		}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
 	}
 	f, err := os.Open(dir)
 	if err != nil {

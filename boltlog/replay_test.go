@@ -155,7 +155,7 @@ func TestReplayStops(t *testing.T) {
 		{"a later epoch behind a gap", func(m *image) { m.put(raft.HardState{}, nil, nil); m.reseal(5, func(s *sector) { s.epoch += 2 }) }, ErrDamaged, 0},
 		{"another start", func(m *image) { m.reseal(4, func(s *sector) { s.start++ }) }, nil, 3},
 		{"another start in the middle", func(m *image) { m.reseal(3, func(s *sector) { s.start-- }) }, ErrDamaged, 0},
-		{"another slot", func(m *image) { m.reseal(4, func(s *sector) { s.slot, s.last = 5, 5 }) }, nil, 3},
+		{"another slot", func(m *image) { m.reseal(4, func(s *sector) { s.slot, s.first, s.last = 5, 5, 5 }) }, nil, 3},
 		{"the next slot's sector", func(m *image) { copy(m.slot(3), m.slot(4)) }, ErrDamaged, 0},
 		{"a save that ends later", func(m *image) { m.reseal(4, func(s *sector) { s.last = 5 }) }, nil, 3},
 		{"a save that began before", func(m *image) { m.reseal(4, func(s *sector) { s.first = 3 }) }, nil, 3},

@@ -310,3 +310,23 @@ func TestTheFileKeepsItsRing(t *testing.T) {
 		t.Errorf("%d slots", l.ring.slots)
 	}
 }
+
+// TestASaveAllocatesLittle: its buffers are used again. What is left is the
+// encoder's.
+func TestASaveAllocatesLittle(t *testing.T) {
+	l, _, err := Open(t.TempDir(), Options{ClusterName: "home"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	const runs = 40 // and no transaction among them
+	entries := commands(1, 1, runs+1)
+	i := 0
+	n := testing.AllocsPerRun(runs, func() {
+		save(t, l, raft.Save{State: raft.HardState{Term: 1}, Entries: entries[i : i+1]})
+		i++
+	})
+	if n > 8 {
+		t.Errorf("%v allocations in a save of one entry", n)
+	}
+}

@@ -58,3 +58,37 @@ func TestALogIsNotDroppedForNothing(t *testing.T) {
 		t.Errorf("a gap behind the snapshot: %v, want ErrGap", err)
 	}
 }
+
+// TestWhatASnapshotStandsFor may go, and nothing else; and what it stands for
+// does not come back.
+func TestWhatASnapshotStandsFor(t *testing.T) {
+	state := raft.HardState{Term: 1, Commit: 10}
+	start := func() (*Log, string) {
+		dir := t.TempDir()
+		l, _ := open(t, dir)
+		s := randomSnapshot(rand.New(rand.NewPCG(1, 1)), 10, 1)
+		save(t, l, raft.Save{State: state, Entries: commands(1, 1, 12)})
+		save(t, l, raft.Save{State: state, Snapshot: s, First: 8})
+		return l, dir
+	}
+	for name, s := range map[string]raft.Save{
+		"an entry that is gone": {State: state, Entries: commands(1, 7, 7)},
+		"more than it stands for": {
+			State: state, First: 13, Snapshot: randomSnapshot(rand.New(rand.NewPCG(1, 2)), 11, 1),
+		},
+	} {
+		l, _ := start()
+		if err := l.Save(s); !errors.Is(err, ErrGap) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	// One beyond the log stands for all of it.
+	l, dir := start()
+	state.Commit = 20
+	save(t, l, raft.Save{State: state, First: 8, Snapshot: randomSnapshot(rand.New(rand.NewPCG(1, 3)), 20, 1)})
+	save(t, l, raft.Save{State: state, Entries: commands(1, 21, 22)})
+	mustClose(t, l)
+	if _, got := open(t, dir); got.Stored.Snapshot.Index != 20 || len(got.Stored.Entries) != 2 || got.Stored.Entries[0].Index != 21 {
+		t.Errorf("%d entries", len(got.Stored.Entries))
+	}
+}

@@ -19,7 +19,7 @@ func (c *Core) receiveAppend(m Message, b AppendRequest) error {
 	newRound := b.Read > c.reads.round
 	c.reads.round = max(c.reads.round, b.Read)
 
-	if b.PrevIndex > c.commit && !c.log.matches(b.PrevIndex, b.PrevTerm) {
+	if !c.fits(b) {
 		c.send(m.From, c.rejectAppend(b))
 		return nil
 	}
@@ -50,7 +50,23 @@ func (c *Core) checkAppend(m Message, b AppendRequest) error {
 			return unexpected("it contradicts a committed entry")
 		}
 	}
+	if es := c.unknown(b.Entries); len(es) > 0 && c.fits(b) && es[0].Time < c.log.time(es[0].Index-1) {
+		return unexpected("time goes back in it")
+	}
 	return nil
+}
+
+// fits reports whether the log agrees with the leader's up to PrevIndex.
+func (c *Core) fits(b AppendRequest) bool {
+	return b.PrevIndex <= c.commit || c.log.matches(b.PrevIndex, b.PrevTerm)
+}
+
+// unknown returns those of a request's entries that are not in the log.
+func (c *Core) unknown(es []Entry) []Entry {
+	for len(es) > 0 && (es[0].Index <= c.commit || c.log.matches(es[0].Index, es[0].Term)) {
+		es = es[1:]
+	}
+	return es
 }
 
 // wellFormed reports whether some leader of term could have sent b.
@@ -71,10 +87,7 @@ func (b AppendRequest) wellFormed(term Term) bool {
 // takeEntries appends what is new and reports whether the log changed. The
 // request is known to fit the log at PrevIndex.
 func (c *Core) takeEntries(b AppendRequest) bool {
-	es := b.Entries
-	for len(es) > 0 && (es[0].Index <= c.commit || c.log.matches(es[0].Index, es[0].Term)) {
-		es = es[1:]
-	}
+	es := c.unknown(b.Entries)
 	verified := b.PrevIndex + Index(len(b.Entries))
 	if len(es) > 0 && c.diskBehind() {
 		// The disk is far behind: take no more until it has caught up. The

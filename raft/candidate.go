@@ -38,7 +38,21 @@ func (candidate) enter(c *Core) {
 	c.handedOver = false
 }
 
-func (candidate) tick(c *Core) { c.campaignAgain() }
+func (candidate) tick(c *Core) {
+	if c.voting() && c.mayCampaign() {
+		return
+	}
+	if c.elapsed >= c.timeout {
+		c.futile++
+	}
+	c.campaignAgain()
+}
+
+// maxFutile is how often a candidate that was not answered in time doubles its
+// patience: a vote is a write, and where disks take longer for one than the
+// election timeout, nobody would ever be elected. Disks that take as long as
+// this allows are too slow for a leader (Config.StallTicks).
+const maxFutile = 3
 
 func (candidate) step(c *Core, m Message) error {
 	if b, ok := m.Body.(VoteResponse); ok {

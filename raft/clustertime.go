@@ -12,7 +12,7 @@ package raft
 // that is a beginning of the sender's, and lets it run on from there.
 type Time uint64
 
-// maxTime bounds it, so that sums do not overflow.
+// maxTime bounds it, so that sums do not overflow. There it stands still.
 const maxTime = Time(1) << 62
 
 // clusterClock is what a device knows of cluster time. At any moment it is
@@ -46,7 +46,7 @@ func (c *Core) SetNow(now Time) { c.clock.now = max(c.clock.now, now) }
 
 // ClusterTime is what this device believes cluster time to be: on a leader the
 // time that an entry appended now would bear, elsewhere an estimate.
-func (c *Core) ClusterTime() Time { return max(c.clock.read(), c.log.lastTime()) }
+func (c *Core) ClusterTime() Time { return min(max(c.clock.read(), c.log.lastTime()), maxTime) }
 
 // hearClock takes over the clock that came with a request of the leader of this
 // term, if the whole log here is a beginning of the leader's. Otherwise the

@@ -95,3 +95,44 @@ func TestEntriesOfTheFutureAreRefused(t *testing.T) {
 	}
 	s.believes(5000, "after all that")
 }
+
+// TestTimeNeverFallsAlongTheLog: whoever sends it, an entry that is of an
+// earlier time than the one before it is not taken: the device could not start
+// again with such a log, nor could it ever send it on.
+func TestTimeNeverFallsAlongTheLog(t *testing.T) {
+	s := told(t)
+	for _, b := range []AppendRequest{
+		{PrevIndex: 2, PrevTerm: 2, Entries: []Entry{{Index: 3, Term: 2, Kind: EntryNoOp, Time: 999}}, Clock: 6000},
+		{PrevIndex: 1, PrevTerm: 1, Entries: []Entry{{Index: 2, Term: 2, Kind: EntryNoOp, Time: 900}, {Index: 3, Term: 2, Kind: EntryNoOp, Time: 950}}, Clock: 6000},
+		{PrevIndex: 2, PrevTerm: 2, Entries: []Entry{{Index: 3, Term: 2, Kind: EntryNoOp}}}, // from before entries had a time
+	} {
+		if s.gets(idB, 0, b) == nil || s.log.last() != 2 {
+			t.Fatalf("accepted: %+v", b)
+		}
+	}
+	if _, err := New(s.cfg, Stored{State: s.hard, Entries: s.log.entries}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTimeStandsAtItsEnd: a clock that somebody set to the end of time ends
+// neither the cluster nor the arithmetic.
+func TestTimeStandsAtItsEnd(t *testing.T) {
+	s := told(t)
+	s.must(idB, 2, AppendRequest{PrevIndex: 2, PrevTerm: 2, Entries: []Entry{{Index: 3, Term: 2, Kind: EntryNoOp, Time: maxTime}}, Clock: maxTime})
+	s.SetNow(1_000_000)
+	s.leadAndCommit()
+	s.SetNow(2_000_000)
+	s.ticks(s.cfg.HeartbeatTicks)
+	asked := 0
+	for _, m := range s.takeSent() {
+		if b, ok := m.Body.(AppendRequest); ok {
+			if asked++; !b.wellFormed(m.Term) {
+				t.Fatalf("no follower takes this: %+v", b)
+			}
+		}
+	}
+	if asked == 0 {
+		t.Fatal("no heartbeat")
+	}
+}

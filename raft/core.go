@@ -121,6 +121,8 @@ type Core struct {
 	elapsed int             // ticks since the leader was heard, or the campaign began
 	timeout int             // ticks after which to campaign
 	votes   map[NodeID]bool // answers to a campaign
+	// futile is how many candidacies in a row nobody decided in time.
+	futile int
 	// removedAt is the configuration that has no place for this device, as
 	// another member said; 0 for none.
 	removedAt Index
@@ -276,7 +278,7 @@ func (c *Core) TicksUntilWork() int {
 		if c.transferring() {
 			n = min(n, c.cfg.ElectionTicks-c.lead.sinceTransfer)
 		}
-	} else if !c.mayCampaign() {
+	} else if !c.mayCampaign() || c.voting() {
 		n = c.cfg.ElectionTicks
 	}
 	if c.reads.waiting() {

@@ -56,6 +56,14 @@ func (c *Core) answerVote(m Message, b VoteRequest) {
 	c.send(m.From, VoteResponse{Granted: granted})
 }
 
+// voting reports whether this device has given its vote, be it to itself, and
+// the vote is not durable yet. Until it is, it has not been told to anyone, and
+// to campaign meanwhile would make it worthless: a disk that takes longer for a
+// write than the election timeout would keep everybody from being elected.
+func (c *Core) voting() bool {
+	return c.leader == "" && c.hard.Vote != "" && (c.store.savedTerm != c.hard.Term || c.store.savedVote != c.hard.Vote)
+}
+
 // campaign asks every other voter, by pre-vote or by vote.
 func (c *Core) campaign(request Body) {
 	for _, m := range c.conf().Members {

@@ -9,7 +9,7 @@ type follower struct{}
 func (follower) enter(*Core) {}
 
 func (follower) tick(c *Core) {
-	if c.elapsed >= c.timeout && c.mayCampaign() {
+	if c.elapsed >= c.timeout && c.mayCampaign() && !c.voting() {
 		c.become(PreCandidate, c.hard.Term, "")
 	}
 }

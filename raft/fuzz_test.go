@@ -46,7 +46,7 @@ func (f *fuzzInput) entry(i Index) Entry {
 	if f.byte() > 240 {
 		i = Index(f.number())
 	}
-	e := Entry{Index: i, Term: Term(f.number()), Kind: EntryKind(f.byte() % 5), ID: ProposalID(f.number())}
+	e := Entry{Index: i, Term: Term(f.number()), Kind: EntryKind(f.byte() % 5), ID: ProposalID(f.number()), Time: Time(f.number())}
 	if f.byte() > 200 {
 		e.Config = &Configuration{}
 		for range f.byte() % 4 { // unsorted, repeated, no voters: whatever
@@ -78,7 +78,7 @@ func (f *fuzzInput) body() Body {
 		return VoteResponse{Granted: f.bool()}
 	case 4, 5:
 		prev := Index(f.number())
-		return AppendRequest{PrevIndex: prev, PrevTerm: Term(f.number()), Entries: f.entries(prev), Commit: Index(f.number()), Read: f.number()}
+		return AppendRequest{PrevIndex: prev, PrevTerm: Term(f.number()), Entries: f.entries(prev), Commit: Index(f.number()), Read: f.number(), Clock: Time(f.number())}
 	case 6:
 		return AppendResponse{
 			Match: Index(f.number()), Received: Index(f.number()), Read: f.number(), Rejected: f.bool(), Prev: Index(f.number()),
@@ -109,7 +109,7 @@ func (f *fuzzInput) body() Body {
 	case 16, 17:
 		b := SnapshotRequest{
 			Index: Index(f.number()), Term: Term(f.number()), ConfigIndex: Index(f.number()),
-			Size: f.number(), Sum: uint32(f.number()), Offset: f.number(), Data: make([]byte, f.byte()%20),
+			Size: f.number(), Sum: uint32(f.number()), Offset: f.number(), Data: make([]byte, f.byte()%20), Time: Time(f.number()),
 		}
 		if e := f.entry(1); e.Config != nil || f.bool() {
 			b.Config = e.Config
@@ -157,6 +157,7 @@ func (z *fuzzed) step() {
 		_ = z.Step(m)
 	case 6:
 		for range in.byte() % 40 {
+			z.SetNow(z.clock.now + Time(in.number()>>2))
 			z.Tick()
 		}
 	case 7:
@@ -211,9 +212,9 @@ func (z *fuzzed) welcome() Body {
 		return b
 	default:
 		prev := z.log.last() - min(z.log.last()-z.commit, part%3)
+		e := Entry{Index: prev + 1, Term: z.hard.Term, Kind: EntryCommand, ID: ProposalID(part), Time: z.log.time(prev) + Time(part%4)}
 		return AppendRequest{
-			PrevIndex: prev, PrevTerm: z.log.term(prev), Commit: part, Read: uint64(part),
-			Entries: []Entry{{Index: prev + 1, Term: z.hard.Term, Kind: EntryCommand, ID: ProposalID(part)}},
+			PrevIndex: prev, PrevTerm: z.log.term(prev), Commit: part, Read: uint64(part), Entries: []Entry{e}, Clock: e.Time + 1,
 		}
 	}
 }
@@ -273,6 +274,9 @@ func (z *fuzzed) check() {
 	if len(z.votes) > MaxMembers || len(z.store.held) > maxWithheld || len(z.lead.reads) > z.cfg.MaxPendingReads {
 		z.t.Fatal("a bound does not hold")
 	}
+	if now := z.ClusterTime(); now > maxTime || now < z.log.lastTime() {
+		z.t.Fatalf("cluster time %d, the last entry is of %d", now, z.log.lastTime())
+	}
 	if z.TicksUntilWork() < 1 {
 		z.t.Fatal("never sleeps")
 	}
@@ -298,6 +302,11 @@ func runFuzz(t *testing.T, script []byte) {
 	z := &fuzzed{Core: core, t: t, in: in, committed: map[Index]Entry{}}
 	for len(in.b) > 0 {
 		z.step()
+	}
+	if s := (Stored{State: z.hard, Snapshot: z.snap, Entries: z.log.entries}); len(s.Entries) > 0 || z.snap != nil {
+		if _, err := New(cfg, s); err != nil {
+			t.Fatalf("it could not start again: %v", err)
+		}
 	}
 }
 

@@ -10,6 +10,8 @@ type leaderState struct {
 	sinceCheck     int                   // ticks since it was checked that leading makes sense
 	sinceCommit    int                   // ticks with work in flight, or no room for any, and nothing committed
 	announce       bool                  // say something to everyone at the next Ready
+	lately         Index                 // what was committed at the last of those checks
+	earlier        Index                 // and at the one before that
 	pending        int                   // bytes appended and not committed
 	seen           map[NodeID]*seqWindow // of this term's senders, also of removed ones
 	round          uint64                // read rounds announced so far
@@ -23,7 +25,7 @@ type leaderState struct {
 type leader struct{}
 
 func (leader) enter(c *Core) {
-	c.lead = leaderState{peers: map[NodeID]*progress{}, seen: map[NodeID]*seqWindow{}, announce: true, snapshotBytes: c.cfg.MaxSnapshotRate}
+	c.lead = leaderState{peers: map[NodeID]*progress{}, seen: map[NodeID]*seqWindow{}, announce: true, lately: maxIndex, earlier: maxIndex, snapshotBytes: c.cfg.MaxSnapshotRate}
 	for _, e := range c.log.from(c.commit) {
 		c.lead.pending += e.Size()
 	}
@@ -42,6 +44,8 @@ func (leader) tick(c *Core) {
 	}
 	if c.log.last() > c.commit || c.diskBehind() {
 		l.sinceCommit++
+	} else {
+		l.sinceCommit = 0
 	}
 	l.snapshotBytes = c.cfg.MaxSnapshotRate
 	c.tickTransfer()
@@ -54,6 +58,7 @@ func (leader) tick(c *Core) {
 	// Rounds of reads are heartbeats too: were the check tied to those that
 	// time brings, steady reads would put it off for ever.
 	l.sinceCheck = 0
+	l.lately, l.earlier = c.commit, l.lately
 	if !c.reachesQuorum() {
 		c.become(Follower, c.hard.Term, "")
 		return

@@ -135,3 +135,37 @@ func TestAZombieHandsOver(t *testing.T) {
 		}
 	}
 }
+
+// TestStallsDoNotAddUp: how long the disk was behind, with nothing left to
+// commit, is not held against the work that comes long after.
+func TestStallsDoNotAddUp(t *testing.T) {
+	s := newSingle(t, voters(idA, idB, idC))
+	s.leadAndCommit()
+	s.cfg.MaxUnsavedBytes = 1000
+	s.disk = false
+	for !s.diskBehind() {
+		if _, err := s.Propose(make([]byte, 500)); err != nil {
+			t.Fatal(err)
+		}
+		s.settle()
+	}
+	s.ackAll()
+	for range s.cfg.StallTicks - 1 {
+		s.ticks(1)
+		s.ackAll()
+	}
+	s.disk = true
+	s.Saved(s.seq)
+	for range s.cfg.StallTicks { // at rest
+		s.ticks(1)
+		s.ackAll()
+	}
+	if _, err := s.Propose([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	s.settle()
+	s.ticks(2 * s.cfg.HeartbeatTicks) // a round trip takes that long here
+	if s.role != Leader {
+		t.Fatalf("%d ticks without a commit ended its leadership", 2*s.cfg.HeartbeatTicks)
+	}
+}

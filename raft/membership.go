@@ -30,7 +30,7 @@ func (c *Core) startChange(ch Change, id ProposalID) error {
 	if err != nil {
 		return err
 	}
-	if p := c.lead.peers[ch.ID]; ch.Kind == Promote && p != nil && (p.match < c.confs.index() || p.match+MaxPromotionLag < c.commit) {
+	if p := c.lead.peers[ch.ID]; ch.Kind == Promote && p != nil && !c.caughtUp(p) {
 		// Commits would have to wait for it (§4.2.1). One that lacks even the
 		// configuration may belong to no cluster as far as it knows, and would
 		// not answer a candidate: its vote would count against the rest.
@@ -58,7 +58,7 @@ func (c *Core) replacement(ch Change) NodeID {
 	}
 	for _, m := range c.conf().Members {
 		p := c.lead.peers[m.ID]
-		if m.Role == Learner && p != nil && p.silent <= c.cfg.ElectionTicks && p.match >= c.confs.index() && p.match+MaxPromotionLag >= c.commit {
+		if m.Role == Learner && p != nil && p.silent <= c.cfg.ElectionTicks && c.caughtUp(p) {
 			return m.ID
 		}
 	}
@@ -89,15 +89,22 @@ func (c *Core) refuseChange(ch Change) RefusalReason {
 	if _, err := c.conf().apply(ch); err != nil {
 		return RefusedBadChange
 	}
-	if p := c.lead.peers[ch.ID]; ch.Kind == Promote && p != nil && p.match+MaxPromotionLag < c.commit {
+	if p := c.lead.peers[ch.ID]; ch.Kind == Promote && p != nil && !c.caughtUp(p) {
 		return RefusedBehind
 	}
 	return RefusedChangePending
 }
 
-// MaxPromotionLag is how many entries a learner may be behind when it gets its
+// maxPromotionLag is how many entries a learner may be behind when it gets its
 // vote: so few that it catches up within a round trip or two (§4.2.1).
-const MaxPromotionLag = 64
+const maxPromotionLag = 64
+
+// caughtUp reports whether a learner may get its vote: if it lacks few entries,
+// or none that were committed a heartbeat ago. Under a steady load one that is
+// never more than a moment behind would otherwise wait for ever.
+func (c *Core) caughtUp(p *progress) bool {
+	return p.match >= c.confs.index() && (p.match+maxPromotionLag >= c.commit || p.match >= c.lead.earlier)
+}
 
 // TellRemoved tells a device that thinks it is a member that it is none, if
 // that is committed. A removed server gets no entries, so it would never learn

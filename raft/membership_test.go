@@ -33,18 +33,18 @@ func TestPromotionNeedsTheConfiguration(t *testing.T) {
 func TestPromotionWaitsForTheLog(t *testing.T) {
 	s := newSingle(t, voters(idA, idB).with(Member{ID: idC, Role: Learner}))
 	s.leadAndCommit()
-	for range MaxPromotionLag + 1 {
+	for range maxPromotionLag + 1 {
 		if _, err := s.Propose([]byte("x")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s.settle()
-	behind := s.log.last() - MaxPromotionLag - 1
+	behind := s.log.last() - maxPromotionLag - 1
 	s.must(idB, 0, AppendResponse{Match: s.log.last()})
 	s.must(idC, 0, AppendResponse{Match: behind})
 	promote := Change{Kind: Promote, ID: idC}
 	if err := s.ProposeChange(promote); !errors.Is(err, ErrBehind) {
-		t.Errorf("a learner %d entries behind is promoted: %v", MaxPromotionLag+1, err)
+		t.Errorf("a learner %d entries behind is promoted: %v", maxPromotionLag+1, err)
 	}
 	s.must(idB, 0, ForwardChange{Boot: 1, Seq: 1, Change: promote})
 	if refused := bodies[ForwardRefused](s.takeSent()); len(refused) != 1 || refused[0].Reason != RefusedBehind {
@@ -52,7 +52,7 @@ func TestPromotionWaitsForTheLog(t *testing.T) {
 	}
 	s.must(idC, 0, AppendResponse{Match: behind + 1})
 	if err := s.ProposeChange(promote); err != nil {
-		t.Errorf("a learner %d entries behind is not promoted: %v", MaxPromotionLag, err)
+		t.Errorf("a learner %d entries behind is not promoted: %v", maxPromotionLag, err)
 	}
 }
 
@@ -83,6 +83,40 @@ func TestAVoterIsReplacedFirst(t *testing.T) {
 			if got := s.conf().Voters(); got != want {
 				t.Errorf("%+v: %d voters after try %d, want %d", c.conf, got, i, want)
 			}
+		}
+	}
+}
+
+// TestPromotionUnderLoad: under a steady load a learner may be many entries
+// behind for ever, though only those of the last moment. It gets its vote; one
+// that is behind by more than that does not.
+func TestPromotionUnderLoad(t *testing.T) {
+	for _, c := range []struct {
+		late int // ticks that the learner is behind
+		want bool
+	}{{2, true}, {6, false}} {
+		s := newSingle(t, voters(idA, idB).with(Member{ID: idC, Role: Learner}))
+		s.leadAndCommit()
+		promoted := false
+		var ends []Index // of the log, a tick each
+		for tick := range 40 {
+			for range maxPromotionLag {
+				if _, err := s.Propose([]byte("x")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.ticks(1)
+			s.Core.Read() // the check does not depend on heartbeats
+			s.must(idB, 0, AppendResponse{Match: s.log.last(), Read: s.lead.round})
+			if ends = append(ends, s.log.last()); len(ends) > c.late {
+				s.must(idC, 0, AppendResponse{Match: ends[len(ends)-1-c.late]})
+			}
+			if tick > 10 { // the load is steady
+				promoted = promoted || s.ProposeChange(Change{Kind: Promote, ID: idC}) == nil
+			}
+		}
+		if promoted != c.want {
+			t.Errorf("a learner that is %d ticks behind, where a heartbeat is %d: promoted %v", c.late, s.cfg.HeartbeatTicks, promoted)
 		}
 	}
 }

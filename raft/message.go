@@ -177,6 +177,9 @@ type Join struct {
 	// Member says that the sender is a member by the last configuration it
 	// knows. One that is not any more is told so, and not admitted again.
 	Member bool
+	// Replaces, where not "", is who the sender was until its storage was lost:
+	// a member that will not come back, whose place it is to take.
+	Replaces NodeID
 }
 
 // MaxReasonLen bounds JoinAnswer.Reason, in bytes.

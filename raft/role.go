@@ -83,6 +83,11 @@ func (c *Core) become(to Role, term Term, leader NodeID) {
 	c.lead = leaderState{}
 	c.elapsed = 0
 	c.timeout = c.cfg.ElectionTicks + c.cfg.Random(c.cfg.ElectionTicks)
+	if leader != "" {
+		c.futile = 0
+	} else if to == Candidate {
+		c.timeout <<= min(c.futile, maxFutile)
+	}
 	c.behaviour().enter(c)
 	if c.leader != "" && c.reads.waiting() {
 		c.askRead()

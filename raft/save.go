@@ -102,7 +102,7 @@ func (c *Core) Saved(seq uint64) {
 		return
 	}
 	s.done, s.age = seq, 0
-	before := c.log.stable
+	before, voting := c.log.stable, c.voting()
 	n := 0
 	for _, p := range s.pending {
 		if p.seq > seq {
@@ -114,6 +114,9 @@ func (c *Core) Saved(seq uint64) {
 	}
 	s.pending = append(s.pending[:0], s.pending[n:]...)
 	c.releaseHeld(seq)
+	if voting && !c.voting() {
+		c.elapsed = 0 // only now may it have come of anything
+	}
 	c.behaviour().saved(c, c.log.stable > before)
 }
 

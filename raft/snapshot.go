@@ -37,32 +37,39 @@ func (c *Core) Snapshot(data []byte) error {
 		return fmt.Errorf("take a snapshot at index %d: that at %d is not durable yet: %w", i, c.snapshotIndex(), ErrBusy)
 	}
 	conf := c.confs.at(i)
-	c.keepTwo()
+	oldest := c.keepTwo()
 	c.snap = &Snapshot{
 		Index: i, Term: c.log.term(i), Time: c.log.time(i), Config: conf.conf, ConfigIndex: conf.index,
 		Data: data, Sum: crc32.Checksum(data, castagnoli),
 	}
 	c.store.snapshot, c.store.dirty = c.snap, true
-	c.log.compact(c.trail(min(i, c.log.stable, c.log.handed)))
+	needless := min(i, c.log.stable, c.log.handed)
+	if oldest != nil && c.log.bytes <= c.cfg.MaxLogBytes/2 {
+		// Whoever is being sent that one will need what follows on it, or on a
+		// slow link it would be sent one snapshot after the other.
+		needless = min(needless, oldest.Index)
+	}
+	c.log.compact(c.trail(needless))
 	return nil
 }
 
 // keepTwo bounds what a leader holds in memory, however many members lag: the
 // newest snapshot, which is about to be taken, and the oldest that a member is
 // being sent who is heard. That one will arrive, however often new ones are
-// taken; members that were sent one in between begin anew.
-func (c *Core) keepTwo() {
-	var oldest *Snapshot
+// taken; members that were sent one in between begin anew. It returns that one,
+// nil for none.
+func (c *Core) keepTwo() (oldest *Snapshot) {
 	for _, p := range c.lead.peers {
 		if p.sending != nil && p.silent <= c.cfg.ElectionTicks && (oldest == nil || p.sending.Index < oldest.Index) {
 			oldest = p.sending
 		}
 	}
 	for _, p := range c.lead.peers {
-		if p.sending != oldest {
+		if p.sending != nil && p.sending != oldest {
 			p.sending, p.waiting = nil, false
 		}
 	}
+	return oldest
 }
 
 // trail is up to where the log may go, if up to i it is not needed, so that the

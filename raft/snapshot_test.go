@@ -284,3 +284,85 @@ func TestTwoSnapshotsInMemory(t *testing.T) {
 		t.Error("the first snapshot is kept for one that is not heard")
 	}
 }
+
+// TestSnapshotsLeaveProbesAlone: a member that is probed, and may be gone, is
+// not sent its entries again with every snapshot that is taken.
+func TestSnapshotsLeaveProbesAlone(t *testing.T) {
+	s := newSingleFrom(t, Config{MaxTrailBytes: 300, MaxAppendBytes: 10}, Stored{
+		State:   HardState{Cluster: testCluster, Term: 1, Commit: 1},
+		Entries: []Entry{{Index: 1, Term: 1, Kind: EntryConfig, Config: voters(idA, idB, idC, testID("d"), testID("e"))}},
+	})
+	s.leadAndCommit()
+	commit := func() {
+		if _, err := s.Propose([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		s.settle()
+		s.must(idB, 0, AppendResponse{Match: s.log.last()})
+		s.must(idC, 0, AppendResponse{Match: s.log.last()})
+	}
+	for range 8 {
+		commit()
+	}
+	if err := s.Snapshot(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	d := s.lead.peers[testID("d")]
+	d.match, d.next, d.silent = 1, 2, 0
+	s.ticks(1)
+	if d.sending == nil {
+		t.Fatal("d is sent no snapshot")
+	}
+	e := s.lead.peers[testID("e")]
+	e.probing, e.waiting, e.next = true, true, s.log.last()
+	commit()
+	s.takeSent()
+	if err := s.Snapshot(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	s.settle()
+	for _, m := range s.takeSent() {
+		if b, ok := m.Body.(AppendRequest); ok && m.To == testID("e") && len(b.Entries) > 0 {
+			t.Fatalf("sent again: %+v", b)
+		}
+	}
+}
+
+// TestWhatFollowsOnASnapshotStays while it is on its way to a member that is
+// heard, up to half of what the log may be: on a slow link the member would
+// otherwise be sent one snapshot after the other, and never get there.
+func TestWhatFollowsOnASnapshotStays(t *testing.T) {
+	for _, c := range []struct {
+		maxLog int
+		kept   bool
+	}{{1 << 20, true}, {5000, false}} {
+		s := newSingleFrom(t, Config{MaxTrailBytes: 1, MaxAppendBytes: 10, MaxLogBytes: c.maxLog}, Stored{
+			State:   HardState{Cluster: testCluster, Term: 1, Commit: 1},
+			Entries: []Entry{{Index: 1, Term: 1, Kind: EntryConfig, Config: voters(idA, idB, idC)}},
+		})
+		s.leadAndCommit()
+		snapshot := func() {
+			for range 10 {
+				if _, err := s.Propose(make([]byte, 200)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.settle()
+			s.must(idB, 0, AppendResponse{Match: s.log.last()})
+			if err := s.Snapshot(make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+			s.settle()
+		}
+		snapshot()
+		p := s.lead.peers[idC]
+		p.match, p.next, p.silent = 1, 2, 0
+		s.ticks(1)
+		sent := p.sending
+		snapshot()
+		snapshot()
+		if kept := s.log.base <= sent.Index; p.sending != sent || kept != c.kept {
+			t.Errorf("a log of at most %d: what follows on the snapshot at %d is kept: %v (from %d)", c.maxLog, sent.Index, kept, s.log.base)
+		}
+	}
+}

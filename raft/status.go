@@ -30,8 +30,9 @@ type Status struct {
 
 // PeerStatus is what a leader knows of another member.
 type PeerStatus struct {
-	Match  Index // durable there
-	Silent int   // ticks since it was heard
+	Match    Index // durable there
+	Silent   int   // ticks since it was heard
+	CaughtUp bool  // it holds so much of the log that it may be given a vote
 }
 
 // Status returns a picture of the present state.
@@ -45,7 +46,7 @@ func (c *Core) Status() Status {
 		s.CanChange = c.confs.index() <= c.commit && c.ownTermCommitted() && !c.transferring()
 		s.Peers = make(map[NodeID]PeerStatus, len(c.lead.peers))
 		for id, p := range c.lead.peers {
-			s.Peers[id] = PeerStatus{Match: p.match, Silent: p.silent}
+			s.Peers[id] = PeerStatus{Match: p.match, Silent: p.silent, CaughtUp: c.caughtUp(p)}
 		}
 	}
 	return s

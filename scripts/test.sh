@@ -25,6 +25,9 @@ go vet ./...
 step "tests, with the race detector"
 go test -race -timeout 10m ./...
 
+step "the comparison with etcd's core does the work it measures"
+(cd internal/compare && go vet . && go test .)
+
 step "the demonstration, by mDNS and by configured peers"
 go run ./cmd/edgeraft demo
 go run ./cmd/edgeraft demo --no-mdns

@@ -132,6 +132,7 @@ type Status struct {
 	Members  []Member  `json:"members"`
 	Traffic  Traffic   `json:"traffic"`
 	Storage  Storage   `json:"storage"`
+	State    State     `json:"state"`
 }
 
 // Warning is something that is wrong, and what to do about it.
@@ -199,6 +200,14 @@ type Storage struct {
 	// none.
 	Snapshot uint64 `json:"snapshot"`
 	Error    string `json:"error,omitempty"`
+}
+
+// State is the size of the replicated state on this device.
+type State struct {
+	Keys            uint64 `json:"keys"`
+	Expiring        uint64 `json:"expiring"` // of keys, those with a TTL
+	Bytes           uint64 `json:"bytes"`    // of keys, values and what they cost beside, in memory
+	IdempotencyKeys uint64 `json:"idempotency_keys"`
 }
 
 // Members answers GET /v1/members.

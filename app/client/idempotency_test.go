@@ -7,7 +7,10 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,17 +20,34 @@ import (
 // script answers one request after the other: a status and a body, or "" to
 // break the connection. It records the requests.
 type script struct {
+	mu      sync.Mutex
 	answers []string
 	seen    []string
 }
 
+// requests are those so far.
+func (s *script) requests() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.seen)
+}
+
+// next records a request and returns its answer.
+func (s *script) next(r *http.Request) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = append(s.seen, fmt.Sprintf("%s %s key=%s since=%s", r.Method, r.RequestURI, r.Header.Get(api.HeaderKey), r.Header.Get(api.HeaderKeySince)))
+	if len(s.answers) == 0 {
+		return ""
+	}
+	answer := s.answers[0]
+	s.answers = s.answers[1:]
+	return answer
+}
+
 func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
-	s.seen = append(s.seen, fmt.Sprintf("%s %s key=%s since=%s", r.Method, r.RequestURI, r.Header.Get(api.HeaderKey), r.Header.Get(api.HeaderKeySince)))
-	answer := ""
-	if len(s.answers) > 0 {
-		answer, s.answers = s.answers[0], s.answers[1:]
-	}
+	answer := s.next(r)
 	if answer == "" {
 		panic(http.ErrAbortHandler)
 	}
@@ -75,10 +95,11 @@ func TestRetry(t *testing.T) {
 			return err
 		})
 		cancel()
-		if !c.check(err) || len(s.seen) != c.tries {
-			t.Errorf("%s: %v after %d tries", c.name, err, len(s.seen))
+		requests := s.requests()
+		if !c.check(err) || len(requests) != c.tries {
+			t.Errorf("%s: %v after %d tries", c.name, err, len(requests))
 		}
-		for _, r := range s.seen {
+		for _, r := range requests {
 			if r != "PUT /v1/kv/a key=k since=3" {
 				t.Errorf("%s: %s", c.name, r)
 			}
@@ -129,9 +150,9 @@ func TestNewKey(t *testing.T) {
 }
 
 func TestWhichCallsCarryTheKey(t *testing.T) {
-	var last string
+	var last atomic.Value
 	client := agent(t, func(w http.ResponseWriter, r *http.Request) {
-		last = r.Header.Get(api.HeaderKey) + "/" + r.Header.Get(api.HeaderKeySince)
+		last.Store(r.Header.Get(api.HeaderKey) + "/" + r.Header.Get(api.HeaderKeySince))
 		w.Header().Set(api.HeaderIndex, "1")
 		w.Header().Set(api.HeaderExpiresIn, "1500")
 		_, _ = io.WriteString(w, "{}")
@@ -157,8 +178,8 @@ func TestWhichCallsCarryTheKey(t *testing.T) {
 		}, "/"},
 		"the client without": {func(ctx context.Context) error { _, err := client.Propose(ctx, nil); return err }, "/"},
 	} {
-		if err := c.call(t.Context()); err != nil || last != c.want {
-			t.Errorf("%s: %q, %v", name, last, err)
+		if err := c.call(t.Context()); err != nil || last.Load() != c.want {
+			t.Errorf("%s: %q, %v", name, last.Load(), err)
 		}
 	}
 }

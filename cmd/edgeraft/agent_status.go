@@ -19,7 +19,7 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 		Node:     api.Node{ID: string(a.opened.Identity.ID), Name: a.cfg.Name, PID: os.Getpid(), State: "waiting_for_key"},
 		Cluster:  api.Cluster{Name: a.cfg.Cluster},
 		Warnings: []api.Warning{}, Members: []api.Member{},
-		Traffic: api.Traffic{Dropped: map[string]uint64{}},
+		Traffic: api.Traffic{Dropped: map[string]uint64{}}, State: a.state(),
 	}
 	d := a.current()
 	if d == nil && a.haveKey.Load() {
@@ -54,6 +54,14 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	s.Warnings = append(s.Warnings, d.warnings(st, s.Members)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
 	return s, nil
+}
+
+func (a *agent) state() api.State {
+	s := a.store.Stats()
+	return api.State{
+		Keys: uint64(s.Keys), Expiring: uint64(s.Expiring), Bytes: uint64(s.Bytes),
+		IdempotencyKeys: uint64(a.app.Stats().Keys),
+	}
 }
 
 func fillNode(s *api.Status, st server.Status) {

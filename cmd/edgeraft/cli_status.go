@@ -117,6 +117,8 @@ func printStatus(out io.Writer, s api.Status) {
 	fmt.Fprintf(out, "Device   %s, up %s, version %s\n", deviceLine(s.Node), ago(milliseconds(s.UptimeMS)), printable(s.Version))
 	fmt.Fprintf(out, "Cluster  %s\n", clusterLine(s))
 	fmt.Fprintf(out, "Log      commit %d, applied %d, last %d, on stable storage %d\n", s.Node.Commit, s.Node.Applied, s.Node.Last, s.Node.Stable)
+	fmt.Fprintf(out, "State    %d keys (%d expire), %s; %d idempotency keys\n",
+		s.State.Keys, s.State.Expiring, size(s.State.Bytes), s.State.IdempotencyKeys)
 	fmt.Fprintf(out, "Storage  %s\n", storageLine(s.Storage))
 	fmt.Fprintf(out, "Traffic  %s\n", trafficLine(s.Traffic))
 	if len(s.Members) > 0 {

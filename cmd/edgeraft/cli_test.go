@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -22,7 +23,8 @@ const status = `{"healthy":%,"warnings":[],"version":"v1","uptime_ms":61000,
  "cluster":{"name":"default","id":"c-id","leader":"aaaabbbbccccdddd","leader_name":"kitchen"},
  "members":` + members + `,
  "traffic":{"sent_packets":1,"sent_bytes":20000,"received_packets":2,"received_bytes":30,"dropped":{"replay":1,"bad_key":5}},
- "storage":{"saves":9,"log_bytes":100}}`
+ "storage":{"saves":9,"log_bytes":100},
+ "state":{"keys":12,"expiring":3,"bytes":20480,"idempotency_keys":5}}`
 
 const changed = `{"id":"x"}`
 
@@ -192,6 +194,7 @@ func TestStatus(t *testing.T) {
 	want := `Device   kitchen (aaaabbbb), leader in term 3, up 1m1s, version v1
 Cluster  default (c-id), leader kitchen (aaaabbbb)
 Log      commit 17, applied 17, last 18, on stable storage 18
+State    12 keys (3 expire), 20 KiB; 5 idempotency keys
 Storage  9 saves, log 100 bytes
 Traffic  sent 1 packets, 19 KiB; received 2 packets, 30 bytes; dropped bad_key 5 replay 1
 
@@ -266,20 +269,20 @@ func TestAgentDies(t *testing.T) {
 // TestAKeyIsTriedAgain: with a key a change whose outcome is not known is
 // repeated, and without one it is not.
 func TestAKeyIsTriedAgain(t *testing.T) {
-	tries := 0
+	var tries atomic.Int64
 	agent := serveFake(t, "", func(w http.ResponseWriter, _ *http.Request) {
-		if tries++; tries%2 == 1 {
+		if tries.Add(1)%2 == 1 {
 			w.WriteHeader(504)
 			_, _ = io.WriteString(w, `{"error":{"code":"outcome_unknown","message":"who knows","retry_after_ms":1}}`)
 			return
 		}
 		_, _ = io.WriteString(w, `{"index":5,"term":1}`)
 	})
-	if got := agent.run(t, "", "propose", "x", "--idempotency-key", "k"); got.code != 0 || got.stdout != "5\n" || tries != 2 {
-		t.Errorf("with a key: %+v after %d tries", got, tries)
+	if got := agent.run(t, "", "propose", "x", "--idempotency-key", "k"); got.code != 0 || got.stdout != "5\n" || tries.Load() != 2 {
+		t.Errorf("with a key: %+v after %d tries", got, tries.Load())
 	}
-	if got := agent.run(t, "", "propose", "x"); got.code != 1 || !strings.Contains(got.stderr, "who knows") || tries != 3 {
-		t.Errorf("without: %+v after %d tries", got, tries)
+	if got := agent.run(t, "", "propose", "x"); got.code != 1 || !strings.Contains(got.stderr, "who knows") || tries.Load() != 3 {
+		t.Errorf("without: %+v after %d tries", got, tries.Load())
 	}
 }
 

@@ -12,6 +12,7 @@ const (
 	recoveryTicks = 1000 // the bound for convergence
 	idleTicks     = 100
 	lateTicks     = 100 // how late a message arrives at most
+	trialsPerRun  = 2
 )
 
 // Result says what a run did.
@@ -32,8 +33,8 @@ type Result struct {
 }
 
 // Run runs one seed: a random mixture of faults under load, in which safety
-// must hold, and then none, in which the cluster must converge in bounded
-// time. A violation comes with the newest events: the run is repeated for them.
+// must hold; then none, in which the cluster must converge in bounded time and
+// rest; then trials, one lasting fault each. A violation comes with the newest events: the run is repeated for them.
 func Run(seed uint64, events int) Result {
 	res := run(seed, 0)
 	if res.Violation != nil && events > 0 {
@@ -99,7 +100,9 @@ func run(seed uint64, trace int) Result {
 		c.res.Operations, c.res.Repeated, c.res.Refused, c.res.Expired = c.shop.history.Len(), c.shop.repeats, c.shop.refused, len(c.shop.expired)
 	}
 	c.idle()
-	c.try()
+	for range trialsPerRun {
+		c.try()
+	}
 	c.res.Events, c.res.Violation = c.Events(), c.Failed()
 	c.res.Snapshots, c.res.Restores = c.snapshots, c.restores
 	c.res.Committed = len(c.check.committed.entries)
@@ -150,7 +153,7 @@ func (c *campaign) clientStep() {
 	}
 }
 
-// planMembership lets leaders admit the blank devices and promote them, as the
+// planMembership lets leaders admit the blank devices and promote some, as the
 // driver does, and where the profile says so change the rest at random.
 func (c *campaign) planMembership() {
 	c.clock.after(c.rng.Between(Tick, 20*Tick), func() {
@@ -191,7 +194,7 @@ func (c *campaign) admit() {
 			switch {
 			case !ok && c.rng.Chance(300):
 				_ = c.Change(n.Index, raft.Change{Kind: raft.AddLearner, ID: o.ID, Name: o.String()})
-			case ok && m.Role != raft.Voter && s.Peers[o.ID].Match+5 >= s.Commit:
+			case ok && m.Role != raft.Voter && s.Config.Voters() < c.profile.most && (s.Peers[o.ID].Match+5 >= s.Commit || c.rng.Chance(200)):
 				_ = c.Change(n.Index, raft.Change{Kind: raft.Promote, ID: o.ID})
 			}
 		}
@@ -213,6 +216,7 @@ func (c *campaign) recover() {
 	c.Net.Repair()
 	for _, n := range c.Nodes {
 		n.paused = 0
+		n.Disk.failing = false
 		n.Disk.Unstick()
 		n.Disk.MinDelay, n.Disk.MaxDelay = 1, Tick/4
 		n.Start()
@@ -236,7 +240,7 @@ func (c *campaign) converge() {
 		why = c.unsettled()
 		return why == ""
 	})
-	c.res.Recovery = int((c.clock.now - start) / Tick)
+	c.res.Recovery = max(c.res.Recovery, int((c.clock.now-start)/Tick))
 	if !ok {
 		c.violate("convergence", "%d ticks after the last fault: %s", recoveryTicks, why)
 	}
@@ -284,6 +288,7 @@ func (c *campaign) idle() {
 		return
 	}
 	c.RunFor(lateTicks + 2*ElectionTicks) // what is late from the faults has its effect
+	c.converge()                          // it may have been a change of the membership
 	lead := c.Leader()
 	if c.Failed() != nil || lead == nil {
 		c.violate("rest", "the leader is gone without a reason")

@@ -7,6 +7,7 @@ type profile struct {
 	voters, blank int
 	sleepy        bool
 	churn         bool // members are demoted and removed at random
+	most          int  // voters to promote to; the others stay learners
 	pace          int  // ticks between a client's steps, at most
 	burst         int  // proposals at a time, at most
 	loss, dup     int  // of a thousand messages
@@ -42,15 +43,26 @@ func newProfile(r *Rand) profile {
 	if r.Chance(400) {
 		p.late = r.Intn(200)
 	}
+	p.most = []int{raft.MaxMembers, 3}[r.Intn(2)]
 	p.skew = []int{0, 100, 400}[r.Intn(3)]
 	p.tiny = r.Chance(200)
 	if p.snapshots = r.Chance(700); p.snapshots {
 		p.every = []int{1, 300, 2000, 10000}[r.Intn(4)]
 		p.trail = []int{1, 500, 3000}[r.Intn(3)]
 		p.piece, p.rate = []int{10, 50, 200, 0}[r.Intn(4)], []int{5, 100, 0}[r.Intn(3)]
-		p.damage = []int{0, 0, 50}[r.Intn(3)]
+		p.damage = []int{0, 50, 200}[r.Intn(3)]
 	}
-	p.shop = r.Chance(300)
+	if p.shop = r.Chance(300); p.shop && p.snapshots {
+		// Its snapshots are long: a few bytes at a time take longer than there is
+		// for everything to converge.
+		p.tiny = false
+		if p.piece > 0 {
+			p.piece = max(p.piece, 50)
+		}
+		if p.rate > 0 {
+			p.rate = max(p.rate, 100)
+		}
+	}
 	return p
 }
 
@@ -73,7 +85,7 @@ func (p profile) limits(cfg *raft.Config) {
 	cfg.MaxProposals, cfg.MaxForwardWindow = 12, 6
 	cfg.MaxAppendBytes, cfg.MaxInflight = 600, 2
 	cfg.MaxUnsavedBytes, cfg.MaxPendingBytes = 3000, 3000
-	cfg.MaxApplyBytes, cfg.MaxPendingReads = 500, 3
+	cfg.MaxApplyBytes, cfg.MaxPendingReads = 1500, 3
 }
 
 // setNet brings the network to the profile's everyday state.
@@ -102,6 +114,37 @@ func (c *campaign) planFault() {
 	})
 }
 
+// hang makes the disk of n hang for a while. Once the faults are over it goes on
+// anyway, and a trial may have stuck it again.
+func (c *campaign) hang(n *Node, ticks int) {
+	c.tracef("the disk of %v hangs", n)
+	n.Disk.Stick()
+	c.After(ticks, func() {
+		if !c.ending {
+			n.Disk.Unstick()
+		}
+	})
+}
+
+// hunt does one of the things that find what chance alone seldom does (hunt.go).
+func (c *campaign) hunt(n *Node) {
+	leads := n.leads(n.Status().Term)
+	switch d := c.rng.Intn(6); {
+	case d == 0:
+		c.reboot(n)
+	case d == 1:
+		c.chase(1 + c.rng.Intn(4))
+	case d == 2 && leads:
+		c.suspension(n)
+	case d == 3 && leads:
+		c.splitOff(n)
+	case d == 4 && leads:
+		c.laggard(n)
+	case d == 5 && leads:
+		c.forget(n)
+	}
+}
+
 // fault does one bad thing, or ends some.
 func (c *campaign) fault() {
 	n := c.Nodes[c.rng.Intn(len(c.Nodes))]
@@ -109,17 +152,12 @@ func (c *campaign) fault() {
 		n = lead // where it hurts most
 	}
 	duration := 1 + c.rng.Intn(80)
-	switch c.rng.Intn(14) {
-	case 13:
-		c.chase(1 + c.rng.Intn(4))
-	case 12:
-		if n.leads(n.Status().Term) {
-			c.suspension(n)
-		}
-	case 11:
-		if n.leads(n.Status().Term) {
-			c.splitOff(n)
-		}
+	switch c.rng.Intn(18) {
+	case 17:
+		n.Disk.FailNext()
+		c.After(duration, n.Start) // if it stopped by then
+	case 11, 12, 13, 14, 15, 16:
+		c.hunt(n)
 	case 10:
 		_ = c.Transfer(n.Index, c.rng.Intn(len(c.Nodes)+1)-1)
 	case 0, 1:
@@ -157,9 +195,7 @@ func (c *campaign) fault() {
 			}
 		}
 	case 6:
-		c.tracef("the disk of %v hangs", n)
-		n.Disk.Stick()
-		c.After(2*duration, n.Disk.Unstick)
+		c.hang(n, 2*duration)
 	case 7:
 		c.tracef("%v is suspended for %d ticks", n, duration/2)
 		n.Pause(duration / 2)

@@ -13,9 +13,11 @@ type checker struct {
 	leaders   map[raft.Term]string
 	committed history             // what any node ever committed
 	by        []raft.Term         // by the leader of which term each was
+	when      []Time              // likewise
 	logs      map[logPoint]uint64 // the digest at each (index, term) any log ever had
 	byID      map[raft.ProposalID]raft.Index
 	digests   map[*raft.Entry]uint64 // of the entries of messages under way
+	believed  map[*Node]belief       // of cluster time, at the end of the event before
 	times     timeChecker
 	states    map[raft.Index]uint64 // the checksum of the App's state after an entry
 }
@@ -31,6 +33,7 @@ func (k *checker) init(c *Cluster) {
 	k.logs = map[logPoint]uint64{}
 	k.byID = map[raft.ProposalID]raft.Index{}
 	k.digests = map[*raft.Entry]uint64{}
+	k.believed = map[*Node]belief{}
 	k.states = map[raft.Index]uint64{}
 	k.times = timeChecker{appended: map[logPoint]Time{}, fastest: Tick}
 }
@@ -81,6 +84,7 @@ func (k *checker) follow(n *Node, s raft.Status) {
 		}
 		if e.Kind == raft.EntryConfig && s.Role == raft.Leader && e.Term == s.Term {
 			k.change(n, s, i)
+			k.promotion(n, s, e.Config)
 		}
 		n.log.replace([]raft.Entry{e})
 		k.stamped(n, s, e)
@@ -137,9 +141,11 @@ func (k *checker) node(n *Node) {
 	if s.Role == raft.Leader {
 		k.leader(n, s)
 		k.matches(n, s)
+		k.keepsTime(n)
 	}
 	k.commit(n, s)
 	n.commit, n.config = s.Commit, s.Config
+	k.believed[n] = belief{n.boot, n.core.ClusterTime()}
 }
 
 // leader checks Election Safety and Leader Completeness.
@@ -203,7 +209,7 @@ func (k *checker) commit(n *Node, s raft.Status) {
 	}
 	k.committed.replace(n.log.entries[k.committed.last():to])
 	for k.committed.last() > raft.Index(len(k.by)) {
-		k.by = append(k.by, s.Term)
+		k.by, k.when = append(k.by, s.Term), append(k.when, k.c.clock.now)
 	}
 	k.c.tracef("%v COMMITS up to entry %d", n, to)
 }

@@ -2,6 +2,7 @@ package rafttest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,7 +34,7 @@ type hunk struct {
 
 // defaultCap is within how many seeds a bug must be caught, if its row says
 // nothing else.
-const defaultCap = 150
+const defaultCap = 400
 
 // readBugs reads the whole table. planted/README says what a row looks like.
 func readBugs(t *testing.T) []bug {
@@ -135,6 +136,7 @@ func (b *bug) check(before []bug) error {
 // their paths from the root. A row that does not fit the source is an error.
 func patch(bugs []bug) (map[string][]byte, error) {
 	sources := map[string][]byte{}
+	var misfits []error
 	for _, b := range bugs {
 		for _, h := range b.hunks {
 			text, ok := sources[h.file]
@@ -147,12 +149,13 @@ func patch(bugs []bug) (map[string][]byte, error) {
 			}
 			old := []byte("\n" + h.old)
 			if n := bytes.Count(text, old); n != 1 {
-				return nil, fmt.Errorf("the planted bug %s no longer fits %s: the text it replaces occurs %d times there; adjust its row to the source:\n%s", b.name, h.file, n, h.old)
+				misfits = append(misfits, fmt.Errorf("the planted bug %s no longer fits %s: the text it replaces occurs %d times there; adjust its row to the source:\n%s", b.name, h.file, n, h.old))
+				continue
 			}
 			sources[h.file] = bytes.Replace(text, old, []byte("\n"+h.new), 1)
 		}
 	}
-	return sources, nil
+	return sources, errors.Join(misfits...)
 }
 
 // TestPlantedBugsFit holds the table to the source, so that it cannot rot.

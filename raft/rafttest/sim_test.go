@@ -2,6 +2,9 @@ package rafttest
 
 import (
 	"flag"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -25,30 +28,13 @@ func TestSim(t *testing.T) {
 	}
 	var total Result
 	failures := 0
-	for seed := *firstSeed; seed < *firstSeed+*seedCount; seed++ {
-		events := *traced
-		if *all {
-			events = 0
+	for res := range runAll() {
+		total.add(res)
+		if res.Violation == nil || failures >= 3 && !*all {
+			continue
 		}
-		res := Run(seed, events)
-		total.Events += res.Events
-		total.Faults += res.Faults
-		total.Committed += res.Committed
-		total.Acked += res.Acked
-		total.Reads += res.Reads
-		total.Snapshots += res.Snapshots
-		total.Restores += res.Restores
-		total.Operations += res.Operations
-		total.Repeated += res.Repeated
-		total.Refused += res.Refused
-		total.Expired += res.Expired
-		total.Recovery = max(total.Recovery, res.Recovery)
-		if res.Violation != nil {
-			t.Error(res.Violation)
-			if failures++; failures >= 3 && !*all {
-				t.Fatalf("giving up at seed %d", seed)
-			}
-		}
+		failures++
+		t.Error(res.Violation)
 	}
 	t.Logf("%d seeds: %d events, %d faults, %d entries committed, %d proposals acknowledged, %d reads answered, %d snapshots taken and %d restored; slowest recovery %d ticks",
 		*seedCount, total.Events, total.Faults, total.Committed, total.Acked, total.Reads, total.Snapshots, total.Restores, total.Recovery)
@@ -56,6 +42,55 @@ func TestSim(t *testing.T) {
 	if *seedCount >= 100 && (total.Acked < int(*seedCount) || total.Reads < int(*seedCount)) {
 		t.Error("so little was done that nothing is proven")
 	}
+}
+
+// runAll runs the seeds, on as many cores as there are, until three of them
+// failed, or all.
+func runAll() <-chan Result {
+	results := make(chan Result)
+	var next, failures atomic.Uint64
+	next.Store(*firstSeed)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for *all || failures.Load() < 3 {
+				seed := next.Add(1) - 1
+				if seed-*firstSeed >= *seedCount {
+					return
+				}
+				events := *traced
+				if *all {
+					events = 0
+				}
+				res := Run(seed, events)
+				if res.Violation != nil {
+					failures.Add(1)
+				}
+				results <- res
+			}
+		})
+	}
+	go func() {
+		workers.Wait()
+		close(results)
+	}()
+	return results
+}
+
+// add sums up what runs did.
+func (r *Result) add(o Result) {
+	r.Events += o.Events
+	r.Faults += o.Faults
+	r.Committed += o.Committed
+	r.Acked += o.Acked
+	r.Reads += o.Reads
+	r.Snapshots += o.Snapshots
+	r.Restores += o.Restores
+	r.Operations += o.Operations
+	r.Repeated += o.Repeated
+	r.Refused += o.Refused
+	r.Expired += o.Expired
+	r.Recovery = max(r.Recovery, o.Recovery)
 }
 
 // TestSimIsRepeatable holds the promise that a seed decides everything.

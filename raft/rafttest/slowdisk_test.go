@@ -135,3 +135,24 @@ func TestCrashWithStuckDisk(t *testing.T) {
 		}
 	})
 }
+
+// A vote is a write. Where every write takes longer than the election timeout,
+// as on worn cards, a leader goes on committing; when it dies, another must be
+// elected all the same.
+func TestElectionOnSlowDisks(t *testing.T) {
+	for _, slow := range []Time{ElectionTicks, 2*ElectionTicks + 5, 4 * ElectionTicks} {
+		for _, fast := range []int{0, 1} { // how many disks are not slow
+			play(t, Options{Voters: 5}, func(s *scene) {
+				lead := s.leader()
+				for _, i := range s.others(lead.Index)[fast:] {
+					d := s.Nodes[i].Disk
+					d.MinDelay, d.MaxDelay = slow*Tick, slow*Tick+1
+				}
+				s.agree(lead.Index)
+				s.crash(lead.Index)
+				op := s.Propose(s.others(lead.Index)[0], []byte("x"))
+				s.within(electionPatience+40*int(slow), "another leader commits", func() bool { return op.Outcome == Committed })
+			})
+		}
+	}
+}

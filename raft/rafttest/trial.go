@@ -21,6 +21,7 @@ var trials = []trial{
 	{"the leader crashes", 3, (*campaign).tryCrash},
 	{"the leader hears nobody", 3, (*campaign).tryDeafLeader},
 	{"nobody hears the leader", 3, (*campaign).tryMuteLeader},
+	{"the leader is suspended among learners", 3, (*campaign).trySuspended},
 	{"the disk of the leader hangs", 3, (*campaign).tryLeaderDisk},
 	{"the disks of too many hang", 3, (*campaign).tryZombie},
 	{"a voter is away, and comes back", 3, (*campaign).tryAway},

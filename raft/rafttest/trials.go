@@ -5,11 +5,15 @@ import "github.com/edgeraft/edgeraft/raft"
 // The trials. Each breaks something that stays broken, and says what the
 // cluster must do all the same. It is repaired by the caller.
 
+// tryPowerCut: all start at the same moment, with equal clocks and delays, and
+// only chance can tell them apart (§3.4).
 func (c *campaign) tryPowerCut(lead, _ *Node) {
 	for _, n := range c.Nodes {
 		n.Crash()
 	}
+	c.Net.MinDelay, c.Net.MaxDelay = Tick/4, Tick/4
 	for _, n := range c.Nodes {
+		n.SetClock(1000)
 		n.Start()
 	}
 	c.commits(lead, c.anElection())
@@ -73,6 +77,30 @@ func (c *campaign) tryDeafLeader(lead, other *Node) {
 func (c *campaign) tryMuteLeader(lead, other *Node) {
 	c.cut(lead, false, true)
 	c.commits(other, c.real(2*ElectionTicks)+c.anElection())
+}
+
+// trySuspended: a leader that did not run for long, and to which learners still
+// listen, must not answer a read, though it does not know yet that it is replaced.
+func (c *campaign) trySuspended(lead, other *Node) {
+	c.cut(lead, true, true)
+	conf := lead.Status().Config
+	for _, m := range conf.Members {
+		if n := c.node(m.ID); m.Role != raft.Voter {
+			c.cut(n, true, true)
+			delete(c.Net.cut, link{n.Index, lead.Index})
+			delete(c.Net.cut, link{lead.Index, n.Index})
+		}
+	}
+	ticks := c.real(2*ElectionTicks) + c.anElection()
+	lead.Pause(ticks)
+	c.After(ticks, func() {
+		if r := c.Read(lead.Index); r != nil {
+			c.reads = append(c.reads, r)
+		}
+	})
+	c.commits(other, ticks)
+	c.RunUntil(ticks, func() bool { return lead.paused < c.clock.now })
+	c.RunFor(ElectionTicks)
 }
 
 // tryLeaderDisk: commits go on without the leader's disk until too much is
@@ -150,9 +178,9 @@ func (c *campaign) tryTransferToNobody(lead, other *Node) {
 // learns of it (§4.2.3).
 func (c *campaign) tryRemoval(lead, other *Node) {
 	c.cut(other, true, true)
-	if err := c.Change(lead.Index, raft.Change{Kind: raft.Remove, ID: other.ID}); err != nil {
-		c.violate("membership", "%s: %v", c.trial, err)
-	}
+	c.within(c.real(2*ElectionTicks), "its removal begins, perhaps after another got its vote", func() bool {
+		return c.Change(lead.Index, raft.Change{Kind: raft.Remove, ID: other.ID}) == nil
+	})
 	c.commits(lead, c.real(2*ElectionTicks))
 	c.undisturbed(lead, c.real(4*ElectionTicks))
 	c.Net.Repair()

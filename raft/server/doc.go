@@ -87,6 +87,9 @@ type Config struct {
 	Tick time.Duration
 	// Name is this device's label.
 	Name string
+	// Replaces, where not "", is who this device was until it lost its storage,
+	// and its vote with it. It asks to take that member's place.
+	Replaces raft.NodeID
 	// ManualJoin: devices that ask to join wait for an operator.
 	ManualJoin bool
 	// SnapshotBytes is how much of the log is applied, in bytes of memory,

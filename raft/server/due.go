@@ -53,7 +53,7 @@ func (s *Server) untilDue() (wait raft.Time, command []byte) {
 	// An entry must bear a later time than that, not the same: both are
 	// rounded down.
 	if now := s.core.ClusterTime(); now <= at {
-		wait = at + 1 - now
+		wait = at - now + 1
 	}
 	if now := s.clock.now(); now < s.due.notBefore {
 		wait = max(wait, s.due.notBefore-now)
@@ -67,8 +67,17 @@ func (s *Server) ticksUntilDue() int {
 	if command == nil {
 		return math.MaxInt
 	}
-	tick := max(raft.Time(s.cfg.Tick.Milliseconds()), 1)
-	return int(min((wait+tick-1)/tick, math.MaxInt32))
+	return ticksFor(wait, max(raft.Time(s.cfg.Tick.Milliseconds()), 1))
+}
+
+// ticksFor is how many ticks take so long or longer, however long that is: were
+// it none although there is nothing to do yet, the loop would not sleep at all.
+func ticksFor(wait, tick raft.Time) int {
+	n := wait / tick
+	if wait%tick != 0 {
+		n++
+	}
+	return int(min(n, math.MaxInt32))
 }
 
 // ClusterTime is what this device believes cluster time to be. It may be called

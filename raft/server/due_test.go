@@ -1,10 +1,13 @@
 package server
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/edgeraft/edgeraft/raft"
 )
 
 // dueTimes counts how often "is due" is in a list.
@@ -87,4 +90,17 @@ func TestClusterTimeOutsideOfTheLoop(t *testing.T) {
 		}
 		w.haltAll()
 	})
+}
+
+// TestWhatIsDueAtTheEndOfTime: an App that means "never" by the last moment there
+// is does not keep the loop from sleeping.
+func TestWhatIsDueAtTheEndOfTime(t *testing.T) {
+	for _, c := range []struct {
+		wait, tick raft.Time
+		want       int
+	}{{0, 50, 0}, {1, 50, 1}, {50, 50, 1}, {51, 50, 2}, {math.MaxUint64, 50, math.MaxInt32}, {math.MaxUint64 - 10, 1, math.MaxInt32}} {
+		if have := ticksFor(c.wait, c.tick); have != c.want {
+			t.Errorf("%d ms in ticks of %d: %d, want %d", c.wait, c.tick, have, c.want)
+		}
+	}
 }

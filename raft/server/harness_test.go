@@ -178,6 +178,8 @@ type device struct {
 	boot  uint64
 	stop  context.CancelFunc
 	ended chan error
+	// replaces is who the device was.
+	replaces raft.NodeID
 }
 
 type world struct {
@@ -233,7 +235,7 @@ func (w *world) boot(d *device, m Monitor) {
 			Random: rng.Intn, Boot: d.boot, ProposalBase: h.Sum64(), MaxTrailBytes: w.trailBytes, MaxAppendBytes: 1 << 10,
 		},
 		SnapshotBytes: w.snapshotBytes,
-		Tick:          testTick, Name: "device " + string(d.id[:4]), MaxVoters: 5,
+		Tick:          testTick, Name: "device " + string(d.id[:4]), MaxVoters: 5, Replaces: d.replaces,
 	}, Parts{Comms: w.lan.port(d.id), Log: d.card, App: app, Monitor: m}, d.card.stored)
 	if err != nil {
 		w.t.Fatal(err)

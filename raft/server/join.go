@@ -53,7 +53,12 @@ func (j *joiner) ticksUntilWork() int {
 	return max(j.wait, 1)
 }
 
-func (j *joiner) answered(a raft.JoinAnswer) { j.reason = a.Reason }
+// answered notes what the leader said; followers only say who leads.
+func (j *joiner) answered(from raft.NodeID, a raft.JoinAnswer) {
+	if from == a.Leader {
+		j.reason = a.Reason
+	}
+}
 
 // askToJoin sends Join to whoever can be reached, while this device hears no
 // leader and has never been in a configuration. A member does so too: it may
@@ -62,7 +67,7 @@ func (j *joiner) answered(a raft.JoinAnswer) { j.reason = a.Reason }
 func (s *Server) askToJoin() {
 	conf := s.core.Config()
 	_, member := conf.Member(s.cfg.Core.ID)
-	s.join.active = s.core.Leader() == "" && !s.core.Removed() && (member || len(conf.Members) == 0)
+	s.join.active = s.core.Leader() == "" && !s.core.Removed() && (member || len(conf.Members) == 0) || s.replacing()
 	if !s.join.active {
 		s.join.gap = 0
 	}
@@ -75,7 +80,7 @@ func (s *Server) askToJoin() {
 	s.join.since = 0
 	s.parts.Comms.Send(raft.Message{
 		Cluster: s.core.State().Cluster, From: s.cfg.Core.ID,
-		Body: raft.Join{Name: clip(s.cfg.Name, raft.MaxNameLen), Member: member},
+		Body: raft.Join{Name: clip(s.cfg.Name, raft.MaxNameLen), Member: member, Replaces: s.cfg.Replaces},
 	})
 }
 
@@ -103,6 +108,8 @@ func (s *Server) receiveJoin(m raft.Message, b raft.Join) {
 	case !known && b.Member:
 		s.core.TellRemoved(m.From)
 		return
+	case known && st.Role == raft.Leader && b.Replaces != "":
+		answer.Reason = s.replace(st, m.From, b.Replaces)
 	case known || st.Role != raft.Leader:
 	case s.cfg.ManualJoin:
 		answer.Reason = "this cluster admits devices by hand: edgeraft members add " + string(m.From)
@@ -115,6 +122,43 @@ func (s *Server) receiveJoin(m raft.Message, b raft.Join) {
 	s.parts.Comms.Send(raft.Message{
 		Cluster: st.Cluster, From: s.cfg.Core.ID, To: m.From, Body: answer,
 	})
+}
+
+// replacing reports whether the member whose place this device is to take is
+// still one.
+func (s *Server) replacing() bool {
+	if s.cfg.Replaces == "" {
+		return false
+	}
+	conf := s.core.Config()
+	_, here := conf.Member(s.cfg.Core.ID)
+	_, there := conf.Member(s.cfg.Replaces)
+	return here && there
+}
+
+// replace takes the next step towards a device's taking the place of the member
+// that it was before it lost its storage: its vote first, if that had one, then
+// the removal. The device asks again until it is done. It returns what it waits
+// for, for people.
+func (s *Server) replace(st raft.Status, who, old raft.NodeID) string {
+	was, ok := st.Config.Member(old)
+	p, heard := st.Peers[old]
+	switch {
+	case !ok || old == who:
+		return ""
+	case old == st.ID || heard && p.Silent <= s.cfg.Core.ElectionTicks:
+		return "the device it says it replaces is alive; see edgeraft members list"
+	case s.cfg.ManualJoin:
+		return "this cluster is changed by hand: edgeraft members remove " + string(old)
+	}
+	change := raft.Change{Kind: raft.Remove, ID: old}
+	if was.Role == raft.Voter && !st.Config.IsVoter(who) {
+		change = raft.Change{Kind: raft.Promote, ID: who}
+	}
+	if err := s.core.ProposeChange(change); err != nil {
+		return clip(err.Error(), raft.MaxReasonLen)
+	}
+	return ""
 }
 
 // clip makes text fit for a message: valid UTF-8 of at most n bytes.
@@ -149,7 +193,7 @@ func nextPromotion(st raft.Status, maxVoters, maxSilent int) (raft.Change, bool)
 	var fit []raft.NodeID
 	for _, m := range st.Config.Members {
 		p, ok := st.Peers[m.ID]
-		if m.Role == raft.Learner && ok && p.Match > 0 && p.Match+raft.MaxPromotionLag >= st.Commit && p.Silent <= maxSilent {
+		if m.Role == raft.Learner && ok && p.CaughtUp && p.Silent <= maxSilent {
 			fit = append(fit, m.ID)
 		}
 	}

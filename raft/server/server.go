@@ -199,7 +199,7 @@ func (s *Server) receive(m raft.Message) {
 		s.receiveJoin(m, b)
 		return
 	case raft.JoinAnswer:
-		s.join.answered(b)
+		s.join.answered(m.From, b)
 		return
 	}
 	switch err := s.core.Step(m); {

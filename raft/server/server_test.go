@@ -345,7 +345,7 @@ func TestNextPromotion(t *testing.T) {
 			st.Peers[testID(i)] = raft.PeerStatus{Match: 10}
 		}
 		for _, i := range c.ready {
-			st.Peers[testID(i)] = raft.PeerStatus{Match: 990}
+			st.Peers[testID(i)] = raft.PeerStatus{Match: 990, CaughtUp: true}
 		}
 		got, ok := nextPromotion(st, c.max, 30)
 		switch {

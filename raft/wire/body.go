@@ -96,6 +96,8 @@ type (
 	join struct {
 		Name   string `cbor:"1,keyasint,omitempty"`
 		Member bool   `cbor:"2,keyasint,omitempty"`
+		// Replaces is as in raft.Join.
+		Replaces raft.NodeID `cbor:"3,keyasint,omitempty"`
 	}
 	snapshotRequest struct {
 		Index       raft.Index `cbor:"1,keyasint"`

@@ -62,6 +62,7 @@ func messageSamples() []messageSample {
 		{"join", raft.Message{From: carol, Body: raft.Join{Name: "küche"}}},
 		{"join-to", raft.Message{Cluster: cluster, From: carol, To: alice, Body: raft.Join{Name: "pi"}}},
 		{"join-member", raft.Message{Cluster: cluster, From: carol, Body: raft.Join{Name: "pi", Member: true}}},
+		{"join-replacing", raft.Message{Cluster: cluster, From: carol, Body: raft.Join{Name: "pi", Member: true, Replaces: bob}}},
 		{"join-answer", from(0, raft.JoinAnswer{Leader: carol, Reason: "a change is pending"})},
 		{"join-answer-empty", raft.Message{From: alice, To: carol, Body: raft.JoinAnswer{}}},
 	}

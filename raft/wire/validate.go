@@ -28,6 +28,9 @@ func checkMessage(m raft.Message) error {
 			return fmt.Errorf("%w: reason %d of a refusal is unknown", ErrMalformed, b.Reason)
 		}
 	case raft.Join:
+		if err := checkIDOrNone("member to replace", b.Replaces); err != nil {
+			return err
+		}
 		return checkText("the name", b.Name, raft.MaxNameLen)
 	case raft.SnapshotRequest:
 		return checkSnapshot(b)
