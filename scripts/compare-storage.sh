@@ -16,7 +16,7 @@ if [ "$(id -u)" != 0 ]; then
 	echo "compare-storage.sh: NOTHING WAS MEASURED: it mounts file systems, and so needs root: sudo $0" >&2
 	exit 1
 fi
-for command in unshare mkfs.ext4 mount; do
+for command in unshare setpriv mkfs.ext4 mount; do
 	if ! command -v $command >/dev/null; then
 		echo "compare-storage.sh: NOTHING WAS MEASURED: $command is missing (Debian: e2fsprogs, mount, util-linux)" >&2
 		exit 1
@@ -69,4 +69,5 @@ done
 echo "ext4 as mkfs.ext4 makes it, on loop devices; Linux $(uname -r)"
 go list -m -f '{{.Path}} {{.Version}}' github.com/hashicorp/raft-boltdb/v2 github.com/hashicorp/raft-wal \
 	go.etcd.io/etcd/server/v3 go.etcd.io/bbolt
-run "$tmp/storage.test" -mounts "$tmp/1,$tmp/2,$tmp/3" -agent "$tmp/edgeraft" "$@"
+# Should this script be killed, the measurement must not live on.
+run setpriv --pdeathsig KILL "$tmp/storage.test" -mounts "$tmp/1,$tmp/2,$tmp/3" -agent "$tmp/edgeraft" "$@"
