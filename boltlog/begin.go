@@ -94,6 +94,8 @@ func (l *Log) begin(dir string, opt Options, known identityFile) (Opened, error)
 			return Opened{}, err
 		}
 	}
+	l.spending = newSpending(l.disk.count, opt.clock)
+	l.spending.resume(c.spent, c.replayed.spent())
 	if err := l.startEpoch(c); err != nil {
 		return Opened{}, err
 	}

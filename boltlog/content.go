@@ -10,11 +10,12 @@ import (
 	"github.com/edgeraft/edgeraft/raft/wire"
 )
 
-// The layout, version 2: bucket "state" holds "format", "device", "hard" and
-// "ring"; bucket "ring" the ring (ring.go); bucket "chunks" the entries that the
-// ring has not (chunk.go); bucket "snapshot", once there is one, "head", and
-// pieces of the data under their number, big-endian. Device, hard state, ring
-// and head carry a checksum of package wire; the head has one of the whole data.
+// The layout, version 2: bucket "state" holds "format", "device", "hard",
+// "ring" and, since it is counted, "spent" (spent.go); bucket "ring" the ring
+// (ring.go); bucket "chunks" the entries that the ring has not (chunk.go); bucket
+// "snapshot", once there is one, "head", and pieces of the data under their
+// number, big-endian. Device, hard state, ring, what was spent, and head carry a
+// checksum of package wire; the head has one of the whole data.
 // The format is a byte and its complement, in this and every other layout.
 //
 // All of "state" is small enough to lie in the root's page, and so are the
@@ -77,6 +78,10 @@ type content struct {
 	device device
 	ring   ringState
 	stored raft.Stored
+
+	spent      spentRecord
+	spentError error // it is there, and not readable
+	replayed   replayed
 }
 
 // put writes a new database, or what is new in one of format 1.
@@ -128,6 +133,7 @@ func (c *content) read(tx *bolt.Tx, r *ring, d *disk) error {
 	if c.stored.State, err = wire.DecodeHardState(state.Get(keyHard)); err != nil {
 		return unreadable("the hard state", err)
 	}
+	c.readSpent(state.Get(keySpent))
 	if err := c.readSnapshot(tx.Bucket(bucketSnapshot)); err != nil {
 		return err
 	}

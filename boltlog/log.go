@@ -30,6 +30,7 @@ type Log struct {
 	ring        ring
 	tail        tail
 	cut         []byte // of the save under way, as a record
+	spending    *spending
 }
 
 // Save makes s durable: the hard state, and the entries, which replace every
@@ -52,6 +53,7 @@ func (l *Log) Save(s raft.Save) error {
 	if l.failed != nil {
 		return l.failed
 	}
+	l.spending.turn()
 	if err := l.save(&s); err != nil {
 		l.failed = fmt.Errorf("save %d to %s: %w: %w", s.Seq, l.db.Path(), ErrFailed, err)
 		return l.failed

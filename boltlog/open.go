@@ -53,7 +53,8 @@ type Options struct {
 	// it is added, at a price, and counted in Stats.Growths.
 	Preallocate int
 
-	tap tap
+	tap   tap
+	clock clock // nil: the real one
 }
 
 // minFile is what a file must have beside the ring.

@@ -6,6 +6,17 @@ import (
 	"github.com/edgeraft/edgeraft/raft"
 )
 
+// replayed is how much of the ring is in use.
+type replayed struct {
+	saves int // whole ones, what Close writes included
+	slots int // that they take, without that of the boot
+}
+
+// spent is what they cost.
+func (r replayed) spent() Spent {
+	return Spent{LogBytes: uint64(r.slots) * sectorSize, Syncs: uint64(r.saves)}
+}
+
 // replay brings c up to date with the saves in all, which are the ring's slots,
 // in their order, up to the first gap. What is behind a gap can only be of the
 // save that was under way when the power was cut; anything else was
@@ -41,6 +52,8 @@ func (r *ring) replay(all []byte, c *content, t *tail) error {
 		if err := c.apply(s.state, stream, t); err != nil {
 			return fmt.Errorf("slot %d of the ring: %w", at, err)
 		}
+		c.replayed.saves++
+		c.replayed.slots = at
 	}
 	for i := at; i < r.slots; i++ {
 		s, ok := slot(i)

@@ -50,7 +50,7 @@ func (l *Log) seal(s sealing) error {
 					return err
 				}
 			}
-			return errors.Join(tx.Bucket(bucketState).Put(keyHard, hard), state.put(tx))
+			return errors.Join(tx.Bucket(bucketState).Put(keyHard, hard), state.put(tx), l.spending.put(tx, s.least(&l.tail)))
 		})
 		if err == nil {
 			err = l.checkSealed(s, written)

@@ -40,11 +40,16 @@ func verify(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	size := uint64(info.Size())
+	return verifyPages(f, f, uint64(info.Size()))
+}
+
+// verifyPages verifies a file of so many bytes, whose meta pages are read from
+// metas and all others from pages.
+func verifyPages(metas, pages io.ReaderAt, size uint64) error {
 	if size < 2*pageSize {
 		return fmt.Errorf("%w: it has only %d bytes", ErrDamaged, size)
 	}
-	m, err := newestMeta(f)
+	m, err := newestMeta(metas)
 	if err != nil {
 		return err
 	}
@@ -54,7 +59,7 @@ func verify(f *os.File) error {
 	if m.pages > size/pageSize {
 		return fmt.Errorf("%w: it is cut off: %d bytes of %d pages", ErrDamaged, size, m.pages)
 	}
-	w := walker{f: f, seen: make([]bool, m.pages)}
+	w := walker{f: pages, seen: make([]bool, m.pages)}
 	if err := w.tree(m.root, 0, span{level: rootLevel}); err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
@@ -69,24 +74,14 @@ type meta struct {
 
 // newestMeta returns the later of the two meta pages that are whole.
 func newestMeta(f io.ReaderAt) (meta, error) {
-	const length, summed = 64, 56
 	var newest meta
 	found := false
 	for slot := range int64(2) {
-		var b [length]byte
-		if _, err := f.ReadAt(b[:], slot*pageSize+headerLen); err != nil {
-			return meta{}, fmt.Errorf("read meta page %d: %w", slot, err)
+		m, whole, err := readMeta(f, slot)
+		if err != nil {
+			return meta{}, err
 		}
-		sum := fnv.New64a()
-		sum.Write(b[:summed])
-		if order.Uint32(b[0:]) != boltMagic || order.Uint32(b[4:]) != boltVersion || order.Uint64(b[summed:]) != sum.Sum64() {
-			continue
-		}
-		m := meta{
-			pageSize: order.Uint32(b[8:]), root: order.Uint64(b[16:]), freelist: order.Uint64(b[32:]),
-			pages: order.Uint64(b[40:]), txid: order.Uint64(b[48:]),
-		}
-		if !found || m.txid > newest.txid {
+		if whole && (!found || m.txid > newest.txid) {
 			newest, found = m, true
 		}
 	}
@@ -94,6 +89,24 @@ func newestMeta(f io.ReaderAt) (meta, error) {
 		return meta{}, fmt.Errorf("%w: neither of its two first pages is whole", ErrDamaged)
 	}
 	return newest, nil
+}
+
+// readMeta reads one of the two meta pages, and whether it is whole.
+func readMeta(f io.ReaderAt, slot int64) (m meta, whole bool, err error) {
+	const length, summed = 64, 56
+	var b [length]byte
+	if _, err := f.ReadAt(b[:], slot*pageSize+headerLen); err != nil {
+		return m, false, fmt.Errorf("read meta page %d: %w", slot, err)
+	}
+	sum := fnv.New64a()
+	sum.Write(b[:summed])
+	if order.Uint32(b[0:]) != boltMagic || order.Uint32(b[4:]) != boltVersion || order.Uint64(b[summed:]) != sum.Sum64() {
+		return m, false, nil
+	}
+	return meta{
+		pageSize: order.Uint32(b[8:]), root: order.Uint64(b[16:]), freelist: order.Uint64(b[32:]),
+		pages: order.Uint64(b[40:]), txid: order.Uint64(b[48:]),
+	}, true, nil
 }
 
 // walker goes through the trees of a file.

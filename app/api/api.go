@@ -200,6 +200,10 @@ type Storage struct {
 	// none.
 	Snapshot uint64 `json:"snapshot"`
 	Error    string `json:"error,omitempty"`
+
+	Written  *Written  `json:"written,omitempty"`
+	Card     *Card     `json:"card,omitempty"`
+	Forecast *Forecast `json:"forecast,omitempty"` // absent where something for it is not known
 }
 
 // State is the size of the replicated state on this device.

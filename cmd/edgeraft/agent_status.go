@@ -23,6 +23,7 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 		Warnings: []api.Warning{}, Members: []api.Member{},
 		Traffic: api.Traffic{Dropped: map[string]uint64{}}, State: a.state(),
 	}
+	a.fillStorage(&s.Storage)
 	d := a.current()
 	if d == nil && a.haveKey.Load() {
 		s.Node.State = "starting"
@@ -51,9 +52,8 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	}
 	s.Members = memberList(st, peers, a.opened.Identity.ID)
 	s.Traffic = d.traffic(st.Drops)
-	stats := a.db.Stats()
-	s.Storage = api.Storage{Saves: stats.Saves, LogBytes: uint64(st.LogBytes), Snapshot: uint64(st.Snapshot)}
-	s.Warnings = append(s.Warnings, d.warnings(st, s.Members)...)
+	s.Storage.LogBytes, s.Storage.Snapshot = uint64(st.LogBytes), uint64(st.Snapshot)
+	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), cardWarnings(s.Storage.Card)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
 	return s, nil
 }

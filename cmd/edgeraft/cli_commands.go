@@ -19,6 +19,8 @@ var commands = []command{
 	deleteCommand,
 	listCommand,
 	watchCommand,
+	logVerifyCommand,
+	logDumpCommand,
 	keygenCommand,
 	versionCommand,
 }

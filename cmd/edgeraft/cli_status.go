@@ -120,6 +120,7 @@ func printStatus(out io.Writer, s api.Status) {
 	fmt.Fprintf(out, "State    %d keys (%d expire), %s; %d idempotency keys\n",
 		s.State.Keys, s.State.Expiring, size(s.State.Bytes), s.State.IdempotencyKeys)
 	fmt.Fprintf(out, "Storage  %s\n", storageLine(s.Storage))
+	printCard(out, s.Storage)
 	fmt.Fprintf(out, "Traffic  %s\n", trafficLine(s.Traffic))
 	if len(s.Members) > 0 {
 		fmt.Fprintln(out)
@@ -226,6 +227,8 @@ func size(n uint64) string {
 		return fmt.Sprintf("%d bytes", n)
 	case n < 10<<20:
 		return fmt.Sprintf("%d KiB", n>>10)
+	case n < 10<<30:
+		return fmt.Sprintf("%d MiB", n>>20)
 	}
-	return fmt.Sprintf("%d MiB", n>>20)
+	return fmt.Sprintf("%d GiB", n>>30)
 }

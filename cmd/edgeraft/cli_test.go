@@ -336,7 +336,7 @@ func TestHelp(t *testing.T) {
 			if got.code != 0 || !found || !strings.HasPrefix(example, "edgeraft "+c.name) {
 				t.Errorf("%s: %+v", line, got)
 			}
-			if c.json != strings.Contains(got.stdout, "--json") || c.scope.agent() != strings.Contains(got.stdout, "--socket TEXT") && c.name != "run" {
+			if c.json != strings.Contains(got.stdout, "--json") || (c.scope.agent() || c.scope.settings()) != strings.Contains(got.stdout, "--socket TEXT") {
 				t.Errorf("%s: --json or --socket is missing, or too much:\n%s", line, got.stdout)
 			}
 		}

@@ -31,6 +31,7 @@ var mayImport = map[string]row{
 	"integration":                {}, // tests only
 	"integration/lab":            {},
 	"internal/compare":           {ours: []string{"raft"}, modules: []string{"go.etcd.io/raft/v3"}}, // a module of its own
+	"internal/card":              {modules: []string{"golang.org/x/sys"}},
 	"internal/compare/storage": {modules: []string{ // tests only; a module of its own
 		"github.com/hashicorp", "go.etcd.io/etcd/server/v3", "go.etcd.io/raft/v3", "go.uber.org/zap", "golang.org/x/sys",
 	}},
