@@ -25,6 +25,9 @@ go vet ./...
 step "tests, with the race detector"
 go test -race -timeout 10m ./...
 
+step "the simulator, and the bugs planted for it to catch"
+go test ./raft/rafttest -v -run 'Sim$|Planted$' | grep -v '^ *trying'
+
 step "the comparisons do the work they measure"
 for dir in internal/compare internal/compare/storage; do
 	# Modules of their own, which are no part of the product.
@@ -42,7 +45,7 @@ go run ./cmd/edgeraft demo --no-mdns
 [ "${1:-}" = quick ] && exit 0
 
 step "32 bits"
-GOARCH=386 CGO_ENABLED=0 go test ./raft/... ./boltlog ./app/... ./internal/... ./udpcomms
+GOARCH=386 CGO_ENABLED=0 go test -skip Planted ./raft/... ./boltlog ./app/... ./internal/... ./udpcomms
 
 step "static binaries for all targets"
 scripts/cross-build.sh
