@@ -7,6 +7,7 @@ require (
 	github.com/anishathalye/porcupine v1.0.3
 	github.com/fxamacker/cbor/v2 v2.10.0
 	github.com/grandcat/zeroconf v1.0.1-0.20230119201135-e4f60f8407b1
+	github.com/hanwen/go-fuse/v2 v2.11.0
 	github.com/miekg/dns v1.1.73
 	go.etcd.io/bbolt v1.5.0
 	go.uber.org/goleak v1.3.0

@@ -73,6 +73,10 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 	if err != nil {
 		return nil, err
 	}
+	window, adaptive, err := a.cfg.Flash.window()
+	if err != nil {
+		return nil, err // Validate would not have let it pass
+	}
 	comms, err := udpcomms.Listen(udpcomms.Config{
 		Listen: a.cfg.UDP.Listen, Self: id.ID, Seal: sealer, Seeds: a.cfg.Peers, Logger: a.log,
 	})
@@ -80,10 +84,6 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 		return nil, err
 	}
 	d := &device{cfg: a.cfg, log: a.log, self: id.ID, replaces: id.Replaces, key: key, comms: comms}
-	window, adaptive, err := a.cfg.Flash.window()
-	if err != nil {
-		return nil, err // Validate would not have let it pass
-	}
 	tick := max(a.cfg.Timing.Heartbeat/ticksPerHeartbeat, time.Millisecond)
 	d.server, err = server.New(server.Config{
 		Core: raft.Config{
@@ -98,7 +98,7 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 			MaxTrailBytes:   a.cfg.Limits.LogBytes / trailShare,
 		},
 		Tick: tick, Name: a.cfg.Name, SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
-		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters,
+		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters, Replaces: id.Replaces,
 		CommitWindow: window, AdaptiveWindow: adaptive,
 	}, server.Parts{Comms: comms, Log: a.db, App: a.app, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader}}, a.opened.Stored)
 	if err != nil {

@@ -32,8 +32,12 @@ var mayImport = map[string]row{
 	"integration/lab":            {},
 	"internal/compare":           {ours: []string{"raft"}, modules: []string{"go.etcd.io/raft/v3"}}, // a module of its own
 	"internal/card":              {modules: []string{"golang.org/x/sys"}},
-	"internal/house":             {},
-	"internal/seal":              {ours: []string{"raft"}, modules: []string{"golang.org/x/crypto"}},
+	"internal/compare/storage": {modules: []string{ // tests only; a module of its own
+		"github.com/hashicorp", "go.etcd.io/etcd/server/v3", "go.etcd.io/raft/v3", "go.uber.org/zap", "golang.org/x/sys",
+	}},
+	"internal/house":    {},
+	"internal/powercut": {modules: []string{"github.com/hanwen/go-fuse/v2"}}, // for tests only
+	"internal/seal":     {ours: []string{"raft"}, modules: []string{"golang.org/x/crypto"}},
 	"raft": {notStd: []string{
 		"context", "crypto/rand", "io", "log", "math/rand", "net", "os", "sync", "syscall", "time",
 	}},
@@ -50,7 +54,7 @@ var testModules = []string{"go.uber.org/goleak", "github.com/anishathalye/porcup
 // soleImporters keeps the table honest: who alone may have a row with this.
 var soleImporters = map[string][]string{
 	"github.com/fxamacker/cbor/v2": {"raft/wire"},
-	"go.etcd.io/raft/v3":           {"internal/compare"},
+	"go.etcd.io/raft/v3":           {"internal/compare", "internal/compare/storage"},
 	"go.etcd.io/bbolt":             {"boltlog"},
 	"github.com/grandcat/zeroconf": {"discovery"},
 	"github.com/miekg/dns":         {"discovery"},
