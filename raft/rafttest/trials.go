@@ -49,7 +49,7 @@ func (c *campaign) tryTransfer(lead, other *Node) {
 	c.Net.MinDelay, c.Net.MaxDelay = Tick/2, Tick
 	const tries = 5 // it takes a few round trips, and is given up in time
 	period := Time(c.real(2*ElectionTicks)) * Tick
-	if !c.profile.tiny && c.profile.piece == 0 { // or the successor is behind for good
+	if p := c.profile; !p.tiny && p.piece == 0 && !(p.tight && p.snapshots) { // or the successor is behind for good
 		c.load(tries * c.real(2*ElectionTicks))
 	}
 	next := c.clock.now + 2*Tick
