@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -19,7 +20,7 @@ import (
 const (
 	identityName    = "identity"
 	newSuffix       = ".new" // of a file under construction; one left by a crash is thrown away
-	identityVersion = 1
+	identityVersion = 2
 	maxIdentity     = 4 << 10 // bytes read of the identity file
 )
 
@@ -30,8 +31,25 @@ type identityFile struct {
 	Cluster string      `json:"cluster"`
 	// Replaces is as in Identity.
 	Replaces []raft.NodeID `json:"replaces,omitempty"`
+	// Sum is of all the rest; version 1 had none.
+	Sum string `json:"sum,omitempty"`
 
 	exists, valid bool
+}
+
+// sum is what Sum must be: CRC-32C of the file without it.
+func (f identityFile) sum() string {
+	f.Sum = ""
+	b, err := json.Marshal(f)
+	if err != nil {
+		panic("boltlog: strings and a number did not encode: " + err.Error())
+	}
+	return fmt.Sprintf("%08x", crc32.Checksum(b, castagnoli))
+}
+
+// sound reports whether this is what was written.
+func (f identityFile) sound() bool {
+	return f.ID.Valid() && (f.Version == 1 && f.Sum == "" || f.Version == identityVersion && f.Sum == f.sum())
 }
 
 // readIdentity reads DIR/identity. That it cannot be understood is no error:
@@ -51,13 +69,14 @@ func readIdentity(dir string) (identityFile, error) {
 	}
 	var id identityFile
 	err = json.Unmarshal(b, &id)
-	id.exists, id.valid = true, err == nil && id.ID.Valid()
+	id.exists, id.valid = true, err == nil && id.sound()
 	id.Replaces = validIDs(id.Replaces)
 	return id, nil
 }
 
 func writeIdentity(dir string, f identityFile, n *counters) error {
 	f.Version = identityVersion
+	f.Sum = f.sum()
 	b, err := json.Marshal(f)
 	if err != nil {
 		return fmt.Errorf("write the identity: %w", err)

@@ -224,3 +224,44 @@ func TestContentIsChecked(t *testing.T) {
 		})
 	}
 }
+
+// TestFlippedBitsInTheIdentityFile: the database knows better, and the file is
+// written anew. Its other names are no business of the checksum.
+func TestFlippedBitsInTheIdentityFile(t *testing.T) {
+	dir := t.TempDir()
+	l, first := open(t, dir)
+	mustClose(t, l)
+	path := filepath.Join(dir, identityName)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range whole {
+		for bit := range 8 {
+			spoilt := append([]byte(nil), whole...)
+			spoilt[i] ^= 1 << bit
+			if err := os.WriteFile(path, spoilt, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			id, err := readIdentity(dir)
+			if err != nil || id.valid && id.ID != first.Identity.ID {
+				t.Fatalf("bit %d of byte %d: %+v, %v", bit, i, id, err)
+			}
+			if i%16 != 0 || bit != 0 {
+				continue // opening takes a while
+			}
+			l, opened, err := Open(dir, home)
+			if err != nil || opened.Identity.ID != first.Identity.ID {
+				t.Fatalf("bit %d of byte %d: %+v, %v", bit, i, opened.Identity, err)
+			}
+			mustClose(t, l)
+		}
+	}
+	old := `{"version":1,"id":"` + string(first.Identity.ID) + `","cluster":"home"}`
+	if err := os.WriteFile(path, []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := readIdentity(dir); err != nil || !id.valid {
+		t.Errorf("one of version 1: %+v, %v", id, err)
+	}
+}

@@ -14,6 +14,7 @@ PATH=$PATH:/usr/sbin:/sbin
 need ip iproute2
 need nft nftables
 need qemu-arm-static qemu-user-static
+[ "$(id -u)" -eq 0 ] || need fusermount3 fuse3 # root mounts without it
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
