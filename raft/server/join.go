@@ -16,6 +16,7 @@ type joiner struct {
 	gap    int // least ticks from one to the next; grows with each that was hurried
 	pause  int // ticks to wait after that
 	active bool
+	hellos int    // sent as a member since the start
 	reason string // what the cluster said last
 }
 
@@ -24,6 +25,12 @@ const (
 	firstJoinWait = 1
 	maxJoinWait   = 16
 )
+
+// startHellos is how often a member asks after its start even if it hears a
+// leader. Followers do not speak to each other, and one that has not heard the
+// others since its start would take recorded packets of theirs for new, and the
+// place they come from for theirs.
+const startHellos = 2
 
 func (j *joiner) schedule(ticks int) { j.wait = ticks }
 
@@ -67,7 +74,8 @@ func (j *joiner) answered(from raft.NodeID, a raft.JoinAnswer) {
 func (s *Server) askToJoin() {
 	conf := s.core.Config()
 	_, member := conf.Member(s.cfg.Core.ID)
-	s.join.active = s.core.Leader() == "" && !s.core.Removed() && (member || len(conf.Members) == 0) || s.replacing()
+	hello := member && s.join.hellos < startHellos
+	s.join.active = (s.core.Leader() == "" || hello) && !s.core.Removed() && (member || len(conf.Members) == 0) || s.replacing()
 	if !s.join.active {
 		s.join.gap = 0
 	}
@@ -78,6 +86,9 @@ func (s *Server) askToJoin() {
 	s.join.pause = min(max(2*s.join.pause, firstJoinWait*beat), maxJoinWait*beat)
 	s.join.schedule(s.join.pause + s.cfg.Core.Random(beat))
 	s.join.since = 0
+	if member {
+		s.join.hellos++
+	}
 	s.parts.Comms.Send(raft.Message{
 		Cluster: s.core.State().Cluster, From: s.cfg.Core.ID,
 		Body: raft.Join{Name: clip(s.cfg.Name, raft.MaxNameLen), Member: member, Replaces: s.replaces()},
