@@ -18,6 +18,7 @@ import (
 type Config struct {
 	Node    Node
 	Founder Founder
+	Archive Archive // nil: there are no backups
 	Store   *kv.Store
 	History *History // the one whose Publish observes Store
 	Limits  Limits
@@ -28,6 +29,7 @@ type Config struct {
 type Server struct {
 	node    Node
 	founder Founder
+	archive Archive
 	store   *kv.Store
 	history *History
 	limits  Limits
@@ -35,6 +37,8 @@ type Server struct {
 
 	requests chan struct{} // a slot for each request in flight
 	watchers chan struct{} // a slot for each watcher
+	backups  chan struct{} // one slot
+	restores chan struct{} // one slot
 
 	foundingMu sync.Mutex
 	founding   founding
@@ -52,12 +56,15 @@ func New(c Config) *Server {
 	return &Server{
 		node:     c.Node,
 		founder:  c.Founder,
+		archive:  c.Archive,
 		store:    c.Store,
 		history:  c.History,
 		limits:   limits,
 		log:      c.Log,
 		requests: make(chan struct{}, limits.MaxRequests),
 		watchers: make(chan struct{}, limits.MaxWatchers),
+		backups:  make(chan struct{}, 1),
+		restores: make(chan struct{}, 1),
 		stopping: make(chan struct{}),
 	}
 }

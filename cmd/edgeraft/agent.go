@@ -17,6 +17,7 @@ import (
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/kv"
 	"github.com/edgeraft/edgeraft/app/once"
+	"github.com/edgeraft/edgeraft/app/restore"
 	"github.com/edgeraft/edgeraft/boltlog"
 	"github.com/edgeraft/edgeraft/internal/seal"
 	"github.com/edgeraft/edgeraft/raft"
@@ -29,7 +30,8 @@ type agent struct {
 	log     *slog.Logger
 	started time.Time
 	store   *kv.Store
-	app     *once.App // around store
+	app     *once.App    // around store
+	top     *restore.App // around app
 	history *app.History
 	db      *boltlog.Log
 	opened  boltlog.Opened
@@ -48,9 +50,10 @@ func newAgent(cfg Config, logger *slog.Logger, db *boltlog.Log, opened boltlog.O
 		Events: cfg.Limits.WatchHistoryEvents, Bytes: cfg.Limits.WatchHistoryBytes,
 	})
 	store := kv.New(kv.Options{Observe: history.Publish, Restored: history.Restored})
+	keyed := once.New(store)
 	return &agent{
 		cfg: cfg, log: logger, started: time.Now(), db: db, opened: opened,
-		history: history, store: store, app: once.New(store),
+		history: history, store: store, app: keyed, top: restore.New(keyed),
 		keyBrought: make(chan seal.Key, 1),
 		deviceUp:   make(chan struct{}),
 	}

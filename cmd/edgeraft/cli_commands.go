@@ -19,6 +19,8 @@ var commands = []command{
 	deleteCommand,
 	listCommand,
 	watchCommand,
+	backupCommand,
+	restoreCommand,
 	logVerifyCommand,
 	logDumpCommand,
 	keygenCommand,

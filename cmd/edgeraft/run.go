@@ -59,7 +59,7 @@ func (a *agent) run(ctx context.Context, listener net.Listener) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	server := app.New(app.Config{
-		Node: a, Founder: a, Store: a.store, History: a.history, Log: a.log,
+		Node: a, Founder: a, Archive: a, Store: a.store, History: a.history, Log: a.log,
 		Limits: app.Limits{MaxValueBytes: a.cfg.Limits.CommandBytes},
 	})
 	var tasks sync.WaitGroup
