@@ -192,14 +192,17 @@ func (c *Core) loneVoter() bool {
 }
 
 // Found makes a blank device the first member of a new cluster. It is
-// ErrAlreadyFounded on any other, and ErrFounding on one that has agreed to found
-// a cluster with others.
+// ErrAlreadyFounded on any other, and ErrFounding on one that founds a cluster
+// together with others, or has agreed to.
 func (c *Core) Found(cluster ClusterID, name string) error {
 	if !c.hard.Cluster.IsZero() || c.hard.Term != 0 || c.log.last() != 0 {
 		return fmt.Errorf("found a cluster: %w", ErrAlreadyFounded)
 	}
-	if c.founding.state.Charter != nil {
-		return fmt.Errorf("found a cluster: %w", ErrFounding)
+	switch {
+	case c.founding.state.Charter != nil:
+		return fmt.Errorf("found a cluster: it has agreed to one with others, which may exist by now: %w", ErrFounding)
+	case c.cfg.Founding.Expect > 0:
+		return fmt.Errorf("found a cluster: it expects %d devices: %w", c.cfg.Founding.Expect, ErrFounding)
 	}
 	conf := noMembers.with(Member{ID: c.cfg.ID, Name: name, Role: Voter})
 	c.beFounded(&Charter{Cluster: cluster, Config: conf})

@@ -141,6 +141,9 @@ func (c *Core) blank() bool {
 	return c.hard.Cluster.IsZero() && c.hard.Term == 0 && c.log.last() == 0
 }
 
+// Founds reports whether this device is to found a cluster together with others.
+func (c *Core) Founds() bool { return c.founds() }
+
 // founds reports whether this device takes part in a founding.
 func (c *Core) founds() bool { return c.cfg.Founding.Expect > 0 && c.blank() }
 

@@ -51,7 +51,7 @@ func (c *Core) leaveFounding() {
 		c.founding.state = Founding{}
 		c.keepFounding()
 	}
-	c.founding.heard, c.founding.attempt = nil, attempt{}
+	c.founding.heard, c.founding.attempt, c.founding.chosen = nil, attempt{}, nil
 }
 
 // TellFounded tells a blank device that it is a founder of this cluster, or of

@@ -126,6 +126,9 @@ func (c *Core) ask() {
 func (c *Core) receivePromise(from NodeID, b FoundingPromise) {
 	a := &c.founding.attempt
 	c.hearBlank(from, b.Name)
+	if c.founding.heard[from] == nil {
+		return // more than there can be
+	}
 	if !a.running() || b.Ballot != a.ballot || a.charter != nil || b.Charter != nil && !b.Charter.valid() {
 		return
 	}
@@ -136,7 +139,7 @@ func (c *Core) receivePromise(from NodeID, b FoundingPromise) {
 func (c *Core) receiveAccepted(from NodeID, b FoundingAccepted) {
 	a := &c.founding.attempt
 	c.hearBlank(from, "")
-	if !a.running() || b.Ballot != a.ballot || a.charter == nil {
+	if !a.running() || b.Ballot != a.ballot || a.charter == nil || c.founding.heard[from] == nil {
 		return
 	}
 	a.accepted[from] = true
