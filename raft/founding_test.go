@@ -209,6 +209,22 @@ func TestFoundersAreTold(t *testing.T) {
 	}
 }
 
+func TestTheCharterOfTheHighestBallotIsProposed(t *testing.T) {
+	low, high := charterOf(1, idA, idB, idC), charterOf(2, idA, idB, idC)
+	s := blankSingle(t, Founding{Promised: ballotOf(3, idC), Accepted: ballotOf(3, idC), Charter: low})
+	s.ticks(60)
+	asked := bodies[FoundingPrepare](s.takeSent())
+	if len(asked) == 0 || asked[0].Ballot != ballotOf(4, idA) {
+		t.Fatalf("asked %+v", asked)
+	}
+	s.told(idB, FoundingPromise{Ballot: ballotOf(4, idA), Accepted: ballotOf(3, testID("d")), Charter: high})
+	s.told(idC, FoundingPromise{Ballot: ballotOf(4, idA), Accepted: ballotOf(2, idC), Charter: low})
+	accepts := bodies[FoundingAccept](s.takeSent())
+	if len(accepts) != 2 || accepts[0].Charter != high {
+		t.Errorf("proposed %+v, want that of the highest ballot", accepts)
+	}
+}
+
 func TestVotersOfACharterAreOdd(t *testing.T) {
 	for _, c := range []struct{ expect, most, want int }{{2, 5, 2}, {3, 5, 3}, {4, 5, 3}, {9, 5, 5}, {9, 7, 7}, {2, 1, 1}, {3, 0, 1}} {
 		s := newSingleFrom(t, Config{Founding: FoundingConfig{Expect: c.expect, MaxVoters: c.most}}, Stored{})

@@ -51,6 +51,7 @@ func (c *Cluster) joining(to *Node, m raft.Message) bool {
 type foundingChecker struct {
 	charters map[raft.Ballot]*raft.Charter
 	accepted map[raft.Ballot]map[*Node]bool
+	promised map[*Node]raft.Ballot // the highest that each told of
 	chosen   *raft.Charter
 	cluster  raft.ClusterID // to which everybody belongs who belongs to one
 }
@@ -66,6 +67,12 @@ func (k *checker) foundingSent(n *Node, m raft.Message) {
 		if durable.Promised.Less(b.Ballot) && !left {
 			k.c.violate("promises of a founding are durable", "%v sends %s, and %v is promised durably", n, describe(m), durable.Promised)
 		}
+		if f.promised == nil {
+			f.promised = map[*Node]raft.Ballot{}
+		}
+		if f.promised[n].Less(b.Ballot) {
+			f.promised[n] = b.Ballot
+		}
 	case raft.FoundingAccept:
 		if f.charters == nil {
 			f.charters = map[raft.Ballot]*raft.Charter{}
@@ -77,6 +84,9 @@ func (k *checker) foundingSent(n *Node, m raft.Message) {
 	case raft.FoundingAccepted:
 		if durable.Accepted.Less(b.Ballot) && !left {
 			k.c.violate("promises of a founding are durable", "%v sends %s, and %v is accepted durably", n, describe(m), durable.Accepted)
+		}
+		if b.Ballot.Less(f.promised[n]) {
+			k.c.violate("promises of a founding are kept", "%v sends %s, and it promised %v", n, describe(m), f.promised[n])
 		}
 		k.accepts(n, b.Ballot)
 	case raft.Founded:
