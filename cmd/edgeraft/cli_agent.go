@@ -51,7 +51,7 @@ var runCommand = command{
 			if err != nil {
 				return err
 			}
-			return runAgent(ctx, c, inv.stderr)
+			return runAgent(ctx, c, inv.config, inv.stderr, inv.from.host.env)
 		}
 	},
 }
