@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the Debian packages into dist/ and prints their sizes.
+# Builds the Debian packages into dist/ ($DIST) and prints their sizes.
 #
 #   scripts/package.sh                 armhf, arm64, amd64 and riscv64
 #   scripts/package.sh amd64           only these
@@ -37,7 +37,8 @@ export VERSION
 DEB_VERSION=$VERSION-1
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 date=$(git log -1 --format=%cD)
-export DEB_VERSION SOURCE_DATE_EPOCH
+DIST=${DIST:-dist}
+export DEB_VERSION SOURCE_DATE_EPOCH DIST
 
 # shellcheck disable=SC2086 # a list of targets
 scripts/cross-build.sh $targets >/dev/null
@@ -72,11 +73,11 @@ nfpm=$STAGE/nfpm
 go -C packaging/nfpm build -o "$nfpm" github.com/goreleaser/nfpm/v2/cmd/nfpm
 printf '%-10s %14s %18s\n' package 'bytes' 'installed, KiB'
 for arch in "$@"; do
-	cp "dist/edgeraft-linux-$(target_of "$arch")" "$STAGE/edgeraft"
-	deb=dist/edgeraft_${DEB_VERSION}_$arch.deb
+	cp "$DIST/edgeraft-linux-$(target_of "$arch")" "$STAGE/edgeraft"
+	deb=$DIST/edgeraft_${DEB_VERSION}_$arch.deb
 	DEB_ARCH=$arch "$nfpm" package --config packaging/deb/nfpm.yaml --packager deb --target "$deb" >"$STAGE/log" || { cat "$STAGE/log" >&2; exit 1; }
 	installed=unknown
 	command -v dpkg-deb >/dev/null && installed=$(dpkg-deb --field "$deb" Installed-Size)
 	printf '%-10s %14d %18s\n' "$arch" "$(wc -c <"$deb")" "$installed"
 done
-echo "version $DEB_VERSION, in dist/"
+echo "version $DEB_VERSION, in $DIST/"

@@ -48,6 +48,10 @@ var runCommand = command{
 	define: func(*flag.FlagSet) action {
 		return func(ctx context.Context, inv *invocation) error {
 			c, err := inv.config()
+			if err != nil && supervised() {
+				complain(inv.stderr, "edgeraft run", err.Error())
+				return exitStatus(exitConfig)
+			}
 			if err != nil {
 				return err
 			}

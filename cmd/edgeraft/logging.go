@@ -90,7 +90,9 @@ func journalPriority(l slog.Level) int {
 }
 
 func withoutTimeAndLevel(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
+	_, isLevel := a.Value.Any().(slog.Level)
+	isTime := a.Value.Kind() == slog.KindTime
+	if len(groups) == 0 && (a.Key == slog.TimeKey && isTime || a.Key == slog.LevelKey && isLevel) {
 		return slog.Attr{}
 	}
 	return a

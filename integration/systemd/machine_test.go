@@ -32,11 +32,12 @@ const socket = "/run/edgeraft/edgeraft.sock"
 
 // machine is a container with its own systemd: a device.
 type machine struct {
-	t    testing.TB
-	i    int
-	dir  string // has what it changed of the root file system
-	proc *lab.Process
-	pid  int // of its systemd, as the test sees it
+	t       testing.TB
+	i       int
+	dir     string // has what it changed of the root file system
+	command lab.Command
+	proc    *lab.Process
+	pid     int // of its systemd, as the test sees it
 }
 
 // boot starts machine i, on device i of the network. It sees the common root
@@ -55,20 +56,35 @@ func boot(t testing.TB, net *lab.Network, root string, i int) *machine {
 	// The mount is in a namespace of its own, so it goes away with the container.
 	const script = `mount -t overlay overlay -o "lowerdir=$0,upperdir=$1/upper,workdir=$1/work" "$1/merged" &&
 		exec systemd-nspawn --quiet --directory "$1/merged" --boot --register=no --keep-unit --machine "$2" --network-namespace-path "$3" </dev/null`
-	m.proc = lab.Start(t, lab.Command{Name: "the container of " + m.name(), Args: []string{
+	m.command = lab.Command{Name: "the container of " + m.name(), Args: []string{
 		"unshare", "--mount", "--propagation", "private", "sh", "-c", script, root, m.dir,
 		fmt.Sprintf("edgeraft-%d-%d", os.Getpid(), i), "/run/netns/" + net.Namespace(i),
-	}})
+	}}
 	t.Cleanup(m.kill)
-	m.awaitUp("")
+	t.Cleanup(m.tell)
+	m.powerOn()
 	return m
+}
+
+func (m *machine) powerOn() {
+	m.t.Helper()
+	m.proc = lab.Start(m.t, m.command)
+	m.awaitUp()
+}
+
+// powerOff shuts the machine down in an orderly way.
+func (m *machine) powerOff() {
+	m.t.Helper()
+	_, _ = m.try("systemctl", "poweroff") // it may end before it answers
+	if err := m.proc.Wait(bootTime); err != nil {
+		m.t.Errorf("shutting down %s: %v", m.name(), err)
+	}
 }
 
 func (m *machine) name() string { return fmt.Sprintf("device-%d", m.i) }
 
-// awaitUp waits until systemd has started everything, after a boot that is not
-// the one given.
-func (m *machine) awaitUp(notBoot string) {
+// awaitUp waits until systemd has started everything.
+func (m *machine) awaitUp() {
 	m.t.Helper()
 	lab.Eventually(m.t, m.name()+" is up", bootTime, func() error {
 		if !m.proc.Running() {
@@ -84,11 +100,17 @@ func (m *machine) awaitUp(notBoot string) {
 		if state != "running" && state != "degraded" {
 			return fmt.Errorf("systemd is %q (%w)", state, err)
 		}
-		if boot, err := m.try("cat", "/proc/sys/kernel/random/boot_id"); err != nil || boot == notBoot {
-			return fmt.Errorf("still the boot before (%w)", err)
-		}
 		return nil
 	})
+}
+
+// tell shows what the service logged, when the test failed.
+func (m *machine) tell() {
+	if !m.t.Failed() || !m.proc.Running() {
+		return
+	}
+	out, err := m.try("journalctl", "--unit", "edgeraft", "--no-hostname", "--output", "short-monotonic", "--lines", "60")
+	m.t.Logf("-- the service on %s logged (%v):\n%s", m.name(), err, out)
 }
 
 // children are the processes that a process started.
@@ -120,7 +142,7 @@ func (m *machine) kill() {
 }
 
 // command prepares a command that runs inside, as root.
-func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
+func (m *machine) inside(ctx context.Context, args ...string) *exec.Cmd {
 	enter := []string{"--target", strconv.Itoa(m.pid), "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--root", "--wd",
 		"env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C", "SYSTEMD_PAGER="}
 	return exec.CommandContext(ctx, "nsenter", append(enter, args...)...)
@@ -130,7 +152,7 @@ func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
 func (m *machine) try(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
 	defer cancel()
-	cmd := m.command(ctx, args...)
+	cmd := m.inside(ctx, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
@@ -153,7 +175,7 @@ func (m *machine) must(args ...string) string {
 // write makes a file inside.
 func (m *machine) write(path, text string) {
 	m.t.Helper()
-	cmd := m.command(context.Background(), "sh", "-c", `mkdir -p "$(dirname "$0")" && cat >"$0"`, path)
+	cmd := m.inside(context.Background(), "sh", "-c", `mkdir -p "$(dirname "$0")" && cat >"$0"`, path)
 	cmd.Stdin = strings.NewReader(text)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		m.t.Fatalf("write %s on %s: %v: %s", path, m.name(), err, out)

@@ -95,14 +95,10 @@ func buildPackage(t testing.TB, version string) string {
 	}
 	name := strings.TrimSpace(string(arch))
 	cmd := exec.Command("../../scripts/package.sh", name)
-	cmd.Env = append(os.Environ(), "VERSION="+version)
+	dist := t.TempDir()
+	cmd.Env = append(os.Environ(), "VERSION="+version, "DIST="+dist)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("package.sh: %v\n%s", err, out)
 	}
-	file, err := filepath.Abs(fmt.Sprintf("../../dist/edgeraft_%s-1_%s.deb", version, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.Remove(file) })
-	return file
+	return filepath.Join(dist, fmt.Sprintf("edgeraft_%s-1_%s.deb", version, name))
 }
