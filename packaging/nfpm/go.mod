@@ -1,3 +1,6 @@
+// The tool that makes the packages, pinned in a module of its own, so that the
+// product does not depend on it. Versions after 2.45 bring formats that are not
+// needed here, with many modules more.
 module github.com/edgeraft/edgeraft/packaging/nfpm
 
 go 1.26.0
