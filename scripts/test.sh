@@ -50,6 +50,9 @@ GOARCH=386 CGO_ENABLED=0 go test -skip Planted ./raft/... ./boltlog ./app/... ./
 step "static binaries for all targets"
 scripts/cross-build.sh
 
+step "Debian packages"
+scripts/package.sh
+
 step "three agents as ARM code"
 for target in "armv6 qemu-arm-static" "arm64 qemu-aarch64-static"; do
 	# Two words on purpose.

@@ -15,6 +15,9 @@ import (
 // first entry of the log. An agent that runs after all holds the database, so
 // the two cannot meet in it.
 func initOffline(cfg Config) (setup api.Setup, err error) {
+	if err := actAsOwner(cfg.DataDir, ""); err != nil {
+		return api.Setup{}, fmt.Errorf("found a cluster: %w", err)
+	}
 	db, opened, err := boltlog.Open(cfg.DataDir, boltlog.Options{ClusterName: cfg.Cluster})
 	if err != nil {
 		return api.Setup{}, fmt.Errorf("found a cluster: %w", err)
@@ -45,6 +48,9 @@ func initOffline(cfg Config) (setup api.Setup, err error) {
 
 // joinOffline gives the device the key while no agent runs.
 func joinOffline(cfg Config, key seal.Key) (api.Setup, error) {
+	if err := actAsOwner(cfg.DataDir, ""); err != nil {
+		return api.Setup{}, fmt.Errorf("join: %w", err)
+	}
 	if err := storeKey(cfg, key); err != nil {
 		return api.Setup{}, fmt.Errorf("join: %w", err)
 	}
