@@ -144,7 +144,7 @@ func TestEverySettingInEveryLayer(t *testing.T) {
 	values := map[string]string{
 		"name": "n", "cluster": "c-1", "data_dir": "/d", "socket": "/s", "key_file": "/k", "transports": "udp",
 		"udp.listen": "127.0.0.1:9", "udp.interfaces": "eth0", "peers": "h:1", "discovery": "off", "join": "manual",
-		"bootstrap_expect": "3", "max_voters": "1", "timing.heartbeat": "100ms", "timing.election": "1s", "flash.commit_window": "20ms", "limits.command_bytes": "1000",
+		"bootstrap_expect": "3", "max_voters": "1", "dead_after": "5m0s", "timing.heartbeat": "100ms", "timing.election": "1s", "flash.commit_window": "20ms", "limits.command_bytes": "1000",
 		"limits.log_bytes": "2000000", "limits.watch_history_bytes": "3000", "limits.watch_history_events": "5", "log.level": "warn",
 	}
 	var env []string
@@ -209,7 +209,7 @@ func TestFileErrors(t *testing.T) {
 		{"huge number", "max_voters = 99999999999\n", []string{"line 1: max_voters: 99999999999 is far out of range"}},
 		{"out of range", "\n\nmax_voters = 4\n", []string{"line 3: max_voters: is 4; use an odd number"}},
 		{"mqtt", "transports = [\"udp\", \"mqtt\"]\n", []string{`line 1: transports: "mqtt" is not supported by this version`}},
-		{"later key", "name = \"a\"\ndead_after = \"3m\"\n", []string{"line 2: dead_after: not supported by this version"}},
+		{"later key", "name = \"a\"\nmetrics.listen = \":1\"\n", []string{"line 2: metrics.listen: not supported by this version"}},
 		{"later table", "\n[mqtt]\nbroker = \"x\"\n", []string{"line 2: mqtt: not supported by this version"}},
 		{"later key in a table", "metrics.listen = \":9\"\n", []string{"line 1: metrics.listen: not supported by this version"}},
 		{"later key below a table", "[metrics]\nlisten = \":9\"\n", []string{"line 2: metrics.listen: not supported by this version"}},
@@ -255,7 +255,7 @@ func TestEnvironmentAndFlagErrors(t *testing.T) {
 	}{
 		{"unknown variable", []string{"EDGERAFT_DATADIR=/x"}, nil, "EDGERAFT_DATADIR: no such setting; did you mean EDGERAFT_DATA_DIR?"},
 		{"far from any", []string{"EDGERAFT_ZZZZZZ=1"}, nil, "EDGERAFT_ZZZZZZ: no such setting; unset it"},
-		{"later", []string{"EDGERAFT_DEAD_AFTER=1h"}, nil, "EDGERAFT_DEAD_AFTER: not supported by this version"},
+		{"later", []string{"EDGERAFT_METRICS_LISTEN=1h"}, nil, "EDGERAFT_METRICS_LISTEN: not supported by this version"},
 		{"later group", []string{"EDGERAFT_MQTT_BROKER=x"}, nil, "EDGERAFT_MQTT_BROKER: not supported by this version"},
 		{"bad value", []string{"EDGERAFT_MAX_VOTERS=many"}, nil, `EDGERAFT_MAX_VOTERS: max_voters: "many" is not a whole number`},
 		{"value out of range", []string{"EDGERAFT_MAX_VOTERS=2"}, nil, "EDGERAFT_MAX_VOTERS: max_voters: is 2"},
