@@ -84,6 +84,9 @@ func run(seed uint64, trace int) Result {
 	c.planFault()
 	c.planClient()
 	c.planMembership()
+	if lies := NewRand(seed ^ liesSeed); lies.Chance(300) {
+		c.planLies(lies)
+	}
 	if p.snapshots {
 		c.planSnapshot()
 	}
@@ -168,6 +171,29 @@ func (c *campaign) planMembership() {
 			c.churn()
 		}
 		c.planMembership()
+	})
+}
+
+// liesSeed makes the chance behind lies one of its own, so that they change
+// nothing else in a run.
+const liesSeed = 0x6c696573
+
+// planLies lets some hear that a device is gone, which may be true.
+func (c *campaign) planLies(rng *Rand) {
+	c.clock.after(rng.Between(1, 20*Tick), func() {
+		if c.ending {
+			return
+		}
+		gone := rng.Intn(len(c.Nodes))
+		if lead := c.Leader(); lead != nil && rng.Chance(700) {
+			gone = lead.Index
+		}
+		for i := range c.Nodes {
+			if rng.Chance(700) {
+				c.Suspect(i, gone)
+			}
+		}
+		c.planLies(rng)
 	})
 }
 

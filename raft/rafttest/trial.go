@@ -30,6 +30,8 @@ var trials = []trial{
 	{"the disk of a voter hangs", 3, (*campaign).tryVoterDisk},
 	{"a hand-over to one that is gone", 3, (*campaign).tryTransferToNobody},
 	{"a voter is removed while it is away", 3, (*campaign).tryRemoval},
+	{"the leader is gone, and said to be", 3, (*campaign).tryWill},
+	{"the leader is said to be gone, and is not", 3, (*campaign).tryLies},
 }
 
 // try puts the cluster, which has converged, to one trial, and demands that it
