@@ -84,7 +84,8 @@ func run(seed uint64, trace int) Result {
 	c.planFault()
 	c.planClient()
 	c.planMembership()
-	if lies := NewRand(seed ^ liesSeed); lies.Chance(300) {
+	lies := NewRand(seed ^ liesSeed)
+	if lies.Chance(200) {
 		c.planLies(lies)
 	}
 	if p.snapshots {
@@ -104,8 +105,9 @@ func run(seed uint64, trace int) Result {
 	}
 	c.idle()
 	for range trialsPerRun {
-		c.try()
+		c.try(trials, c.rng)
 	}
+	c.try(hints, lies)
 	c.res.Events, c.res.Violation = c.Events(), c.Failed()
 	c.res.Snapshots, c.res.Restores = c.snapshots, c.restores
 	c.res.Committed = len(c.check.committed.entries)
