@@ -48,8 +48,8 @@ type Config struct {
 // Limits and times.
 const (
 	// maxReceived is how many messages wait to be taken from Received. Beyond it
-	// the new message is dropped.
-	maxReceived = 128
+	// they wait in their paths, which have limits of their own.
+	maxReceived = 16
 	// maxPeers is how many devices are kept account of. Beyond it the one that was
 	// spoken with longest ago is forgotten.
 	maxPeers = 2 * raft.MaxMembers
@@ -84,7 +84,6 @@ type Comms struct {
 
 	mu    sync.Mutex
 	peers map[raft.NodeID]*peer // at most maxPeers
-	lost  uint64                // messages that were dropped because Received was full
 }
 
 // New makes one transport of several. They are the caller's: Close does not
@@ -108,16 +107,8 @@ func (c *Comms) Close() {
 	c.wg.Wait()
 }
 
-// Received delivers what any path does. Who does not take it in time loses the
-// newest. It is never closed.
+// Received delivers what any path does. It is never closed.
 func (c *Comms) Received() <-chan raft.Message { return c.received }
-
-// Lost is how many messages were dropped because nobody took them in time.
-func (c *Comms) Lost() uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.lost
-}
 
 // receive hands on what one path delivers.
 func (c *Comms) receive(path int, from <-chan raft.Message) {
@@ -131,12 +122,12 @@ func (c *Comms) receive(path int, from <-chan raft.Message) {
 			if p := c.lookUp(m.From, now); p != nil {
 				p.links[path].spoke, p.active = now, now
 			}
+			c.mu.Unlock()
 			select {
 			case c.received <- m:
-			default:
-				c.lost++
+			case <-c.ctx.Done():
+				return
 			}
-			c.mu.Unlock()
 		}
 	}
 }

@@ -178,7 +178,7 @@ func (c *campaign) planMembership() {
 
 // liesSeed makes the chance behind lies one of its own, so that they change
 // nothing else in a run.
-const liesSeed = 0x6c696573
+const liesSeed = 0x6c6965
 
 // planLies lets some hear that a device is gone, which may be true.
 func (c *campaign) planLies(rng *Rand) {
