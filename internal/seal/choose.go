@@ -13,11 +13,11 @@ func (s *Sealer) keyFor(to deviceID) *ringKey {
 	if len(keys) == 1 {
 		return &keys[0]
 	}
-	if to == anyone {
-		return anyOf(keys)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if to == anyone {
+		return s.keyForAll(keys)
+	}
 	from := s.senders[to]
 	if from == nil {
 		return anyOf(keys)
@@ -29,6 +29,27 @@ func (s *Sealer) keyFor(to deviceID) *ringKey {
 	}
 	for i := range keys {
 		if keys[i].id == from.lastKey {
+			return &keys[i]
+		}
+	}
+	return anyOf(keys)
+}
+
+// otherShare is how seldom a packet to anyone is sealed with any key though there
+// is one that all known devices have: for those that are not known.
+const otherShare = 4
+
+// keyForAll chooses the key for packets to anyone. The caller holds mu.
+func (s *Sealer) keyForAll(keys []ringKey) *ringKey {
+	if rand.IntN(otherShare) == 0 {
+		return anyOf(keys)
+	}
+	for i := range keys {
+		all := true
+		for _, from := range s.senders {
+			all = all && (slices.Contains(from.keys, keys[i].id) || from.lastKey == keys[i].id)
+		}
+		if all {
 			return &keys[i]
 		}
 	}
