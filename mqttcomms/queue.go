@@ -15,6 +15,8 @@ type item struct {
 	also []raft.NodeID // who gets m besides m.To
 	// plain is a payload of our own, such as a probe.
 	plain []byte
+	// sealed is a packet of the Sealer's own, which goes as it is.
+	sealed []byte
 	size  int // about what it costs in memory, in bytes
 	at    time.Time
 }

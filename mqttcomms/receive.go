@@ -3,6 +3,7 @@ package mqttcomms
 import (
 	"bytes"
 	"errors"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -31,24 +32,41 @@ func (c *Comms) take(s *session, topic string, payload []byte, retained bool) {
 		c.stats.drop(dropRetained)
 		return
 	}
-	from, plain, err := c.cfg.Seal.Open(payload)
+	in := c.cfg.Seal.Receive(payload, netip.AddrPort{})
+	if in.Reply != nil {
+		c.SendSealed(in.ReplyTo, in.Reply)
+	}
+	if in.Err != nil {
+		c.notTaken(s, topic, in.Err, now)
+		return
+	}
+	for _, p := range in.Proved {
+		c.stats.drop(c.dispatch(p.From, p.Plain, now))
+	}
+	if in.From == "" {
+		return
+	}
+	c.hear(in.From, now)
+	if in.Plain != nil {
+		c.stats.drop(c.dispatch(in.From, in.Plain, now))
+	}
+}
+
+// notTaken counts a payload that is not taken, and tells of strangers.
+func (c *Comms) notTaken(s *session, topic string, err error, now time.Time) {
 	if errors.Is(err, seal.ErrOwn) {
 		s.echoes.note(topic) // what was sent to find out whether it comes back
 		return
 	}
-	if err != nil {
-		reason, stranger := sealDrop(err)
-		c.stats.drop(reason)
-		if stranger {
-			c.stats.met(err, now)
-			if c.stats.mayLog(logStranger, now) {
-				c.cfg.Logger.Warn("a message came through the MQTT broker that does not belong to this cluster", "topic", topic, "reason", err)
-			}
-		}
+	reason, stranger := sealDrop(err)
+	c.stats.drop(reason)
+	if !stranger {
 		return
 	}
-	c.hear(from, now)
-	c.stats.drop(c.dispatch(from, plain, now))
+	c.stats.met(err, now)
+	if c.stats.mayLog(logStranger, now) {
+		c.cfg.Logger.Warn("a message came through the MQTT broker that does not belong to this cluster", "topic", topic, "reason", err)
+	}
 }
 
 // dispatch does what an authenticated payload says, or says why not.

@@ -21,13 +21,15 @@ func (c *Comms) SendBatch(ms []raft.Message) {
 	if c.closed {
 		return
 	}
+	// While keys are being replaced not all can open the same packet.
+	together := len(c.cfg.Seal.KeyIDs()) == 1
 	grouped := make([]bool, len(ms))
 	for i, m := range ms {
 		if grouped[i] || !c.sendable(m, now) {
 			continue
 		}
 		x := &item{to: m.To, m: m, size: messageSize(m), at: now}
-		for j := i + 1; j < len(ms) && len(x.also) < raft.MaxMembers; j++ {
+		for j := i + 1; together && j < len(ms) && len(x.also) < raft.MaxMembers; j++ {
 			if !grouped[j] && m.To != "" && ms[j].To != m.To && alike(m, ms[j]) && c.sendable(ms[j], now) {
 				x.also = append(x.also, ms[j].To)
 				grouped[j] = true
@@ -38,6 +40,17 @@ func (c *Comms) SendBatch(ms []raft.Message) {
 		}
 		c.enqueue(x)
 	}
+}
+
+// SendSealed sends a device a packet that the Sealer made, as it is. Like Send it
+// never blocks and promises nothing.
+func (c *Comms) SendSealed(to raft.NodeID, packet []byte) {
+	if !to.Valid() || to == c.self {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.enqueue(&item{to: to, sealed: packet, size: len(packet), at: time.Now()})
 }
 
 // enqueue hands an item to the connection, or keeps it for a while until there

@@ -13,6 +13,7 @@ import (
 	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 
+	"github.com/edgeraft/edgeraft/internal/seal"
 	"github.com/edgeraft/edgeraft/raft"
 )
 
@@ -220,6 +221,10 @@ func (s *session) writeSome() bool {
 func (s *session) publish(batch *bytes.Buffer, x *item, now time.Time) {
 	topic := s.c.topics.of(x.to)
 	s.check(topic)
+	if x.sealed != nil {
+		s.publishSealed(batch, topic, x.sealed)
+		return
+	}
 	plain := x.plain
 	switch {
 	case plain == nil:
@@ -262,13 +267,17 @@ func (s *session) publishPlain(batch *bytes.Buffer, topic string, to raft.NodeID
 		s.c.unsendable(err, time.Now())
 		return
 	}
-	p := &packets.Publish{Topic: topic, Payload: s.sealed, Properties: &packets.Properties{MessageExpiry: s.c.expirySeconds()}}
+	s.publishSealed(batch, topic, s.sealed)
+}
+
+func (s *session) publishSealed(batch *bytes.Buffer, topic string, sealed []byte) {
+	p := &packets.Publish{Topic: topic, Payload: sealed, Properties: &packets.Properties{MessageExpiry: s.c.expirySeconds()}}
 	if _, err := p.WriteTo(batch); err != nil {
 		s.c.unsendable(err, time.Now())
 		return
 	}
 	s.c.stats.sentPackets.Add(1)
-	s.largest = max(s.largest, publishOverhead(topic)+len(plain))
+	s.largest = max(s.largest, publishOverhead(topic)+len(sealed)-seal.Overhead)
 }
 
 // expirySeconds is Config.Expiry as the broker counts it, at least a second.

@@ -18,6 +18,9 @@ const (
 	dropSealed
 	dropReplay
 	dropOldBoot
+	dropUnproved
+	dropTwin
+	dropControl
 	dropNotForUs
 	dropMalformed
 	dropForged
@@ -41,6 +44,9 @@ var dropNames = [dropReasons]string{
 	dropSealed:       "mqtt_sealed",        // received: not ours, of another key or name, or damaged
 	dropReplay:       "mqtt_replay",        // received: repeated
 	dropOldBoot:      "mqtt_old_boot",      // received: from before the sender's restart
+	dropUnproved:     "mqtt_unproved",      // received: kept until its sender proves that it is no recording
+	dropTwin:         "mqtt_twin",          // received: of another device with this one's ID
+	dropControl:      "mqtt_control",       // received: authentic, between Sealers, not understood
 	dropNotForUs:     "mqtt_not_for_us",    // received: for another device
 	dropMalformed:    "mqtt_malformed",     // received: authentic, but breaks the format
 	dropForged:       "mqtt_forged_sender", // received: in the name of another device
@@ -65,6 +71,12 @@ func sealDrop(err error) (reason drop, stranger bool) {
 		return dropNotForUs, false
 	case errors.Is(err, seal.ErrOldBoot):
 		return dropOldBoot, true
+	case errors.Is(err, seal.ErrUnproved):
+		return dropUnproved, false
+	case errors.Is(err, seal.ErrTwin):
+		return dropTwin, true
+	case errors.Is(err, seal.ErrControl):
+		return dropControl, false
 	}
 	return dropSealed, true
 }

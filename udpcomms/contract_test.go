@@ -14,7 +14,7 @@ func TestContract(t *testing.T) {
 		for _, id := range ids {
 			c := listen(t, id)
 			for _, other := range comms {
-				meet(c, other)
+				meet(t, c, other)
 			}
 			comms, all = append(comms, c), append(all, c)
 		}

@@ -11,7 +11,7 @@ func TestProbeMeasuresTheRoundTrip(t *testing.T) {
 		t.Fatalf("before any contact: %v, %v", heard, trip)
 	}
 	a.Probe(alice) // nothing happens
-	meet(a, b)
+	meet(t, a, b)
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	end := time.After(patience)
