@@ -145,7 +145,7 @@ func TestEverySettingInEveryLayer(t *testing.T) {
 		"name": "n", "cluster": "c-1", "data_dir": "/d", "socket": "/s", "key_file": "/k", "transports": "udp",
 		"udp.listen": "127.0.0.1:9", "udp.interfaces": "eth0", "peers": "h:1", "discovery": "off", "join": "manual",
 		"max_voters": "1", "timing.heartbeat": "100ms", "timing.election": "1s", "flash.commit_window": "20ms", "limits.command_bytes": "1000",
-		"limits.log_bytes": "2000000", "limits.watch_history_bytes": "3000", "limits.watch_history_events": "5", "log.level": "warn",
+		"limits.log_bytes": "2000000", "limits.watch_history_bytes": "3000", "limits.watch_history_events": "5", "metrics.listen": "[::1]:9", "log.level": "warn",
 	}
 	var env []string
 	var file strings.Builder
@@ -210,8 +210,8 @@ func TestFileErrors(t *testing.T) {
 		{"mqtt", "transports = [\"udp\", \"mqtt\"]\n", []string{`line 1: transports: "mqtt" is not supported by this version`}},
 		{"later key", "name = \"a\"\nbootstrap_expect = 3\n", []string{"line 2: bootstrap_expect: not supported by this version"}},
 		{"later table", "\n[mqtt]\nbroker = \"x\"\n", []string{"line 2: mqtt: not supported by this version"}},
-		{"later key in a table", "metrics.listen = \":9\"\n", []string{"line 1: metrics.listen: not supported by this version"}},
-		{"later key below a table", "[metrics]\nlisten = \":9\"\n", []string{"line 2: metrics.listen: not supported by this version"}},
+		{"later key in a table", "mqtt.broker = \":9\"\n", []string{"mqtt: not supported by this version"}},
+		{"scrapers from everywhere", "[metrics]\nlisten = \":9\"\n", []string{"line 2: metrics.listen: \"\" is not a loopback address"}},
 		{"later inline", "mqtt = { broker = \"x\" }\n", []string{"line 1: mqtt: not supported by this version"}},
 		{"dotted under nothing known", "\nfrob.x.y = 1\n", []string{"line 2: frob.x.y: no such key"}},
 		{"inline table", "\nudp = { listen = 5 }\n", []string{"line 2: udp.listen: has the wrong type"}},
@@ -310,6 +310,9 @@ func TestChecks(t *testing.T) {
 		{"peer with port 0", func(c *Config) { c.Peers = []string{"pi:0"} }, "peers: "},
 		{"peer without host", func(c *Config) { c.Peers = []string{":7521"} }, "peers: "},
 		{"peers", func(c *Config) { c.Peers = []string{"pi.local:7521", "[fe80::1%eth0]:7521"} }, ""},
+		{"metrics of all", func(c *Config) { c.Metrics.Listen = "0.0.0.0:9" }, "metrics.listen: \"0.0.0.0\" is not a loopback address"},
+		{"metrics of a name", func(c *Config) { c.Metrics.Listen = "device:9" }, "metrics.listen: \"device\" is not a loopback address"},
+		{"metrics without port", func(c *Config) { c.Metrics.Listen = "127.0.0.1" }, "metrics.listen: "},
 		{"discovery", func(c *Config) { c.Discovery = "on" }, "discovery: \"on\" is not possible; use one of mdns, off"},
 		{"join", func(c *Config) { c.Join = "" }, "join: "},
 		{"adaptive window", func(c *Config) { c.Flash.CommitWindow = "adaptive" }, ""},
