@@ -26,7 +26,7 @@ step "tests, with the race detector"
 go test -race -timeout 10m ./...
 
 step "the simulator, and the bugs planted for it to catch"
-go test ./raft/rafttest -v -run 'Sim$|Planted$'
+go test ./raft/rafttest -v -run 'Sim$|Founding$|Planted$'
 
 step "the comparisons do the work they measure"
 for dir in internal/compare internal/compare/storage; do

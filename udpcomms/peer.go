@@ -31,10 +31,11 @@ type peer struct {
 	sending    bool // a goroutine is emptying the queues
 }
 
-// control is a packet of our own that goes ahead of messages, or fragments to
-// be repeated.
+// control is a packet of our own that goes ahead of messages, one that is sealed
+// already, or fragments to be repeated.
 type control struct {
 	packet []byte
+	sealed []byte
 	repeat *outbound
 	runs   []run
 }

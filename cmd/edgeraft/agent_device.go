@@ -92,6 +92,7 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 			ElectionTicks:   int(a.cfg.Timing.Election / tick),
 			Random:          rand.IntN,
 			Boot:            id.Boot,
+			Founding:        foundingConfig(a.cfg, id),
 			ProposalBase:    proposalBase(id.ID, id.Boot),
 			MaxCommandBytes: a.cfg.Limits.CommandBytes + kv.MaxOverhead + once.MaxOverhead,
 			MaxLogBytes:     a.cfg.Limits.LogBytes,

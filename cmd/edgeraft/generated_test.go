@@ -34,6 +34,7 @@ var settingNotes = map[string]string{
 	"peers":                       "Where multicast does not get through. One that is in the cluster is enough; it tells the others.",
 	"discovery":                   "off leaves only peers.",
 	"join":                        "manual: devices with the key wait until `edgeraft members add ID` lets them in.",
+	"bootstrap_expect":            "0, or 2 to 32. For devices that are flashed from one image: the same on all, and the key too. Flash fewer than twice as many before there is a cluster, or two could come of it. Further ones join.",
 	"max_voters":                  "1 to 9. Devices beyond that are learners, which hold the whole state, and take the place of voters that are gone.",
 	"timing.heartbeat":            "20ms to 1m. Alike on all devices. Each costs a packet to each member, and one back.",
 	"timing.election":             "At least twice the heartbeat. Alike on all devices. Shorter: a dead leader is missed sooner; longer: fewer elections where packets get lost.",

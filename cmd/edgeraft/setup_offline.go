@@ -25,6 +25,7 @@ func initOffline(cfg Config) (setup api.Setup, err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	core, err := raft.New(raft.Config{
 		ID: opened.Identity.ID, HeartbeatTicks: 1, ElectionTicks: 2, Random: rand.IntN,
+		Founding: foundingConfig(cfg, opened.Identity),
 	}, opened.Stored)
 	if err != nil {
 		return api.Setup{}, fmt.Errorf("found a cluster: %w", err)
