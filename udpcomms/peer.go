@@ -29,6 +29,8 @@ type peer struct {
 	queueBytes int
 	controls   []control
 	sending    bool // a goroutine is emptying the queues
+
+	roundTrip roundTrip
 }
 
 // control is a packet of our own that goes ahead of messages, one that is sealed

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"time"
+
+	"github.com/edgeraft/edgeraft/mqttcomms"
 )
 
 // Config is everything that can be set about an agent. It comes from
@@ -15,8 +17,9 @@ type Config struct {
 	DataDir    string   // directory of the database
 	Socket     string   // path of the Unix socket
 	KeyFile    string   // path of the cluster key
-	Transports []string // how members talk to each other; "udp" only
+	Transports []string // how members talk to each other: transportUDP, transportMQTT
 	UDP        UDPConfig
+	MQTT       MQTTConfig
 	Peers      []string // host:port of devices to try besides those discovered
 	Discovery  string   // discoveryMDNS or discoveryOff
 	Join       string   // joinAuto or joinManual
@@ -88,8 +91,11 @@ const (
 // windowAdaptive lets what comes, and how long a write takes, decide.
 const windowAdaptive = "adaptive"
 
-// transportUDP is the only transport of this version.
-const transportUDP = "udp"
+// The transports.
+const (
+	transportUDP  = "udp"
+	transportMQTT = "mqtt"
+)
 
 // defaultConfig is the configuration of a device on which nothing was set.
 // Fields for which the host offers no default stay empty, which Validate
@@ -100,6 +106,7 @@ func defaultConfig(h host) Config {
 		Cluster:    "default",
 		Transports: []string{transportUDP},
 		UDP:        UDPConfig{Listen: ":7521"},
+		MQTT:       MQTTConfig{MaxPacket: mqttcomms.DefaultPacket},
 		Discovery:  discoveryMDNS,
 		Join:       joinAuto,
 		MaxVoters:  5,

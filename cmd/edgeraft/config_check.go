@@ -77,17 +77,18 @@ func checkPath(path string) error {
 }
 
 func checkTransports(c *Config) error {
-	for _, t := range c.Transports {
-		switch t {
-		case transportUDP:
-		case "mqtt":
-			return fmt.Errorf(`"mqtt" is not supported by this version; use ["udp"]`)
-		default:
-			return fmt.Errorf(`%q is not a transport; use ["udp"]`, t)
+	for i, t := range c.Transports {
+		switch {
+		case t != transportUDP && t != transportMQTT:
+			return fmt.Errorf(`%q is not a transport; use "udp", "mqtt" or both`, t)
+		case slices.Contains(c.Transports[:i], t):
+			return fmt.Errorf(`names %q twice`, t)
+		case t == transportMQTT && len(c.MQTT.Brokers) == 0:
+			return fmt.Errorf(`"mqtt" needs a broker; set mqtt.brokers`)
 		}
 	}
-	if len(c.Transports) != 1 {
-		return fmt.Errorf(`names %d transports; use ["udp"]`, len(c.Transports))
+	if len(c.Transports) == 0 {
+		return fmt.Errorf(`names none; use "udp", "mqtt" or both`)
 	}
 	return nil
 }

@@ -60,6 +60,7 @@ func loadConfigOrigins(from configSource) (Config, map[string]string, error) {
 			fail(applyText(&c, origins, s, text, "--"+s.flagName()))
 		}
 	}
+	c.settle(origins)
 	if len(errs) == 0 {
 		// A value that could not be read would only be reported twice.
 		fail(c.validate(func(key string) string { return origins[key] }))

@@ -21,9 +21,17 @@ var settings = []setting{
 	{"data_dir", "directory of the database", func(c *Config) any { return &c.DataDir }, checkDataDir},
 	{"socket", "path of the agent's Unix socket", func(c *Config) any { return &c.Socket }, checkSocket},
 	{"key_file", "file that holds the cluster key", func(c *Config) any { return &c.KeyFile }, checkKeyFile},
-	{"transports", "how members talk to each other: udp", func(c *Config) any { return &c.Transports }, checkTransports},
+	{"transports", "how members talk to each other: udp, mqtt, or both", func(c *Config) any { return &c.Transports }, checkTransports},
 	{"udp.listen", "address:port for UDP", func(c *Config) any { return &c.UDP.Listen }, checkListen},
 	{"udp.interfaces", "network interfaces to discover on (none: all that fit)", func(c *Config) any { return &c.UDP.Interfaces }, checkInterfaces},
+	{"mqtt.brokers", "URLs of MQTT 5 brokers, tried in this order: mqtt://HOST:1883, mqtts://HOST:8883", func(c *Config) any { return &c.MQTT.Brokers }, checkBrokers},
+	{"mqtt.user", "user at the broker", func(c *Config) any { return &c.MQTT.User }, checkMQTTUser},
+	{"mqtt.password_file", "file that holds the password at the broker, mode 0600", func(c *Config) any { return &c.MQTT.PasswordFile }, checkPasswordFile},
+	{"mqtt.ca_file", "certificates (PEM) that vouch for the broker (none: the system's)", func(c *Config) any { return &c.MQTT.CAFile }, checkCAFile},
+	{"mqtt.cert_file", "this device's certificate (PEM) for the broker", func(c *Config) any { return &c.MQTT.CertFile }, checkCertFile},
+	{"mqtt.key_file", "the key (PEM) of mqtt.cert_file, mode 0600", func(c *Config) any { return &c.MQTT.KeyFile }, checkCertKeyFile},
+	{"mqtt.keepalive", "silence after which broker and device ask for each other (0s: by transports)", func(c *Config) any { return &c.MQTT.KeepAlive }, checkKeepAlive},
+	{"mqtt.max_packet", "most bytes of an MQTT packet", func(c *Config) any { return &c.MQTT.MaxPacket }, checkMaxPacket},
 	{"peers", "host:port of devices to try besides those discovered", func(c *Config) any { return &c.Peers }, checkPeers},
 	{"discovery", "mdns or off", func(c *Config) any { return &c.Discovery }, oneOf(func(c *Config) string { return c.Discovery }, discoveryMDNS, discoveryOff)},
 	{"join", "auto or manual", func(c *Config) any { return &c.Join }, oneOf(func(c *Config) string { return c.Join }, joinAuto, joinManual)},
@@ -43,7 +51,7 @@ var settings = []setting{
 // laterSettings are names that the product reserves. This version refuses them
 // by name, because to accept one silently would promise what it does. A name
 // that ends in a dot stands for all below it.
-var laterSettings = []string{"dead_after", "mqtt."}
+var laterSettings = []string{"dead_after"}
 
 // findSetting returns the setting of a key.
 func findSetting(key string) (setting, bool) {

@@ -27,6 +27,14 @@ type Comms interface {
 	Received() <-chan raft.Message
 }
 
+// BatchComms is a Comms that makes use of knowing which messages leave at the
+// same time, such as one that tells what they all say only once.
+type BatchComms interface {
+	Comms
+	// SendBatch does what Send does for each message. The slice is the caller's.
+	SendBatch(ms []raft.Message)
+}
+
 // Log is stable storage.
 type Log interface {
 	// Save makes s durable as a whole before it returns nil. It is called from
