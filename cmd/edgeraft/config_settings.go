@@ -44,13 +44,14 @@ var settings = []setting{
 	{"limits.log_bytes", "most bytes of log in memory", func(c *Config) any { return &c.Limits.LogBytes }, checkLogBytes},
 	{"limits.watch_history_bytes", "most bytes of past events kept for watchers", func(c *Config) any { return &c.Limits.WatchHistoryBytes }, checkHistoryBytes},
 	{"limits.watch_history_events", "most past events kept for watchers", func(c *Config) any { return &c.Limits.WatchHistoryEvents }, checkHistoryEvents},
+	{"metrics.listen", "loopback address:port that also serves /metrics, /healthz and /readyz (none: only the socket does)", func(c *Config) any { return &c.Metrics.Listen }, checkMetricsListen},
 	{"log.level", "debug, info, warn or error", func(c *Config) any { return &c.Log.Level }, oneOf(func(c *Config) string { return c.Log.Level }, "debug", "info", "warn", "error")},
 }
 
 // laterSettings are names that the product reserves. This version refuses them
 // by name, because to accept one silently would promise what it does. A name
 // that ends in a dot stands for all below it.
-var laterSettings = []string{"dead_after", "metrics.listen"}
+var laterSettings = []string{"dead_after"}
 
 // findSetting returns the setting of a key.
 func findSetting(key string) (setting, bool) {
