@@ -244,6 +244,8 @@ type Storage struct {
 	// none.
 	Snapshot uint64 `json:"snapshot"`
 	Error    string `json:"error,omitempty"`
+	// WritingMS is how long the write that is under way has lasted.
+	WritingMS int64 `json:"writing_ms,omitempty"`
 
 	Written  *Written  `json:"written,omitempty"`
 	Card     *Card     `json:"card,omitempty"`

@@ -49,6 +49,7 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	s.Members = memberList(st, d.comms.contacts(), a.opened.Identity.ID)
 	s.Traffic, s.MQTT = d.traffic(st.Drops), d.comms.brokerStatus()
 	s.Storage.LogBytes, s.Storage.Snapshot = uint64(st.LogBytes), uint64(st.Snapshot)
+	s.Storage.WritingMS = st.Writing.Milliseconds()
 	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), cardWarnings(s.Storage.Card)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
 	return s, nil

@@ -33,6 +33,7 @@ type Config struct {
 	Timing    TimingConfig
 	Flash     FlashConfig
 	Limits    LimitsConfig
+	Metrics   MetricsConfig
 	Log       LogConfig
 }
 
@@ -70,6 +71,11 @@ type LimitsConfig struct {
 	LogBytes           int // of the log in memory
 	WatchHistoryBytes  int // of past events kept for watchers that resume
 	WatchHistoryEvents int // number of past events kept for watchers that resume
+}
+
+// MetricsConfig is about scrapers.
+type MetricsConfig struct {
+	Listen string // loopback address:port; "" for none
 }
 
 // LogConfig is about what the agent prints while it runs.

@@ -112,6 +112,20 @@ func checkListen(c *Config) error {
 	return nil
 }
 
+func checkMetricsListen(c *Config) error {
+	if c.Metrics.Listen == "" {
+		return nil
+	}
+	host, _, err := splitPort(c.Metrics.Listen, 0)
+	if err != nil {
+		return err
+	}
+	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return fmt.Errorf(`%q is not a loopback address, and whoever can connect is answered; use one as in "127.0.0.1:7522"`, host)
+	}
+	return nil
+}
+
 func checkInterfaces(c *Config) error {
 	if n := len(c.UDP.Interfaces); n > maxInterfaces {
 		return fmt.Errorf("names %d interfaces; %d at most", n, maxInterfaces)

@@ -44,6 +44,7 @@ var settingNotes = map[string]string{
 	"limits.log_bytes":            "At a quarter of it a snapshot takes the place of what was applied. At the limit nothing more is committed.",
 	"limits.watch_history_bytes":  "A watcher that resumes from further back gets the error \"compacted\".",
 	"limits.watch_history_events": "Likewise.",
+	"metrics.listen":              "Such as 127.0.0.1:7522. Whoever can connect is answered, so other addresses are refused.",
 	"log.level":                   "The only setting that `systemctl reload edgeraft` applies.",
 }
 
