@@ -34,6 +34,7 @@ var fixedPaths = map[string][]endpoint{
 	"/v1/backup":  {{method: http.MethodGet, params: []string{"consistency", "timeout"}, serve: (*Server).backup}},
 	"/v1/restore": {{method: http.MethodPost, params: []string{"timeout"}, stream: true, key: keyRefused, serve: (*Server).restore}},
 	"/v1/watch":   {{method: http.MethodGet, params: []string{"from", "prefix"}, exempt: true, serve: (*Server).watch}},
+	"/v1/events":  {{method: http.MethodGet, params: []string{"from"}, exempt: true, serve: (*Server).eventStream}},
 	"/v1/status":  {{method: http.MethodGet, exempt: true, serve: (*Server).status}},
 	"/v1/members": {
 		{method: http.MethodGet, serve: (*Server).members},
@@ -44,7 +45,11 @@ var fixedPaths = map[string][]endpoint{
 	"/v1/join":     {{method: http.MethodPost, params: []string{"timeout"}, body: smallBody, key: keyNatural, serve: (*Server).join}},
 	"/healthz":     {{method: http.MethodGet, exempt: true, serve: (*Server).healthz}},
 	"/readyz":      {{method: http.MethodGet, exempt: true, serve: (*Server).readyz}},
+	"/metrics":     {{method: http.MethodGet, exempt: true, serve: (*Server).metrics}},
 }
+
+// The calls of the address for scrapers.
+var scrapedPaths = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true}
 
 const (
 	keyPath    = "/v1/kv/"

@@ -21,7 +21,7 @@ func (a *adopting) Adopt(data []byte, _ raft.Time, _ bool, e raft.Entry) error {
 
 func withKeys(t *testing.T, prefix string, n int, limits Limits) *App {
 	t.Helper()
-	app := NewLimited(&adopting{}, limits)
+	app := NewLimited(&adopting{list{Last: 1}}, limits)
 	for i := 1; i <= n; i++ {
 		c, err := Command(fmt.Sprint(prefix, i), 1, []byte("x"))
 		if err != nil {
