@@ -19,6 +19,7 @@ type Config struct {
 	Node    Node
 	Founder Founder
 	Archive Archive // nil: there are no backups
+	Rescuer Rescuer // nil: nothing is recovered
 	Store   *kv.Store
 	History *History // the one whose Publish observes Store
 	Events  *Events  // nil for none: a device that never changes
@@ -31,6 +32,7 @@ type Server struct {
 	node    Node
 	founder Founder
 	archive Archive
+	rescuer Rescuer
 	store   *kv.Store
 	history *History
 	cluster *Events
@@ -62,6 +64,7 @@ func New(c Config) *Server {
 		node:     c.Node,
 		founder:  c.Founder,
 		archive:  c.Archive,
+		rescuer:  c.Rescuer,
 		store:    c.Store,
 		history:  c.History,
 		cluster:  c.Events,

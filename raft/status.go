@@ -10,6 +10,7 @@ type Status struct {
 	Commit   Index
 	Applied  Index // handed out to be applied
 	Last     Index
+	LastTerm Term // of that entry
 	Stable   Index
 	LogBytes int
 	// Snapshot is the index of the newest snapshot, 0 for none; First the first
@@ -41,7 +42,7 @@ type PeerStatus struct {
 func (c *Core) Status() Status {
 	s := Status{
 		ID: c.cfg.ID, Cluster: c.hard.Cluster, Role: c.role, Term: c.hard.Term, Leader: c.leader,
-		Commit: c.commit, Applied: c.applied, Last: c.log.last(), Stable: c.log.stable,
+		Commit: c.commit, Applied: c.applied, Last: c.log.last(), LastTerm: c.log.lastTerm(), Stable: c.log.stable,
 		LogBytes: c.log.bytes, Snapshot: c.snapshotIndex(), First: c.log.base + 1, Config: c.conf(), ConfigIndex: c.confs.index(), Removed: c.Removed(),
 		Founding: c.foundingStatus(),
 	}

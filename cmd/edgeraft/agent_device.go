@@ -212,6 +212,9 @@ func (r *reporter) Changed(c server.Change) {
 	if c.Cluster != r.last.Cluster && r.last.Config != nil {
 		r.log.Info("this device belongs to a cluster", "cluster_id", c.Cluster)
 	}
+	if c.Foreign != r.last.Foreign {
+		r.log.Warn(foreignText(c.Cluster, c.Foreign), "cluster_id", c.Cluster, "other_cluster_id", c.Foreign)
+	}
 	if c.Config != r.last.Config && len(c.Config.Members) > 0 {
 		r.log.Info("the configuration is", "members", len(c.Config.Members), "voters", c.Config.Voters())
 	}

@@ -40,7 +40,12 @@ var joinCommand = command{
 	example: "edgeraft join er1-...      # the line that `edgeraft init` printed\nedgeraft join --file /media/usb/cluster.key",
 	define: func(flags *flag.FlagSet) action {
 		file := flags.String("file", "", "read the key from `FILE`")
+		asNew := flags.Bool("as-new", false, "leave the cluster that this device belongs to, put aside what it has, and join as a new device, with the key it has if none is given")
+		yes := flags.Bool("yes", false, "do not ask, with --as-new")
 		return func(ctx context.Context, inv *invocation) error {
+			if *asNew {
+				return inv.startOver(ctx, *file, *yes)
+			}
 			key, err := inv.joinKey(*file)
 			if err != nil {
 				return err

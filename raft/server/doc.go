@@ -82,6 +82,9 @@ type Change struct {
 	Leader  raft.NodeID // "" while none is known
 	Cluster raft.ClusterID
 	Config  *raft.Configuration
+	// Foreign is the other cluster of this name and key that was heard last, zero
+	// for none.
+	Foreign raft.ClusterID
 	// Missed is how many changes before this one were not delivered, because
 	// the Monitor was slow.
 	Missed int

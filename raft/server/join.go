@@ -120,8 +120,8 @@ func (s *Server) receiveJoin(m raft.Message, b raft.Join) {
 		s.core.TellFounded(m.From)
 	}
 	if !m.Cluster.IsZero() && m.Cluster != st.Cluster {
-		s.drops.Foreign++
-		s.drops.LastForeign, s.drops.LastForeignFrom = m.Cluster, m.From
+		s.dropForeign(m)
+		s.answerForeign(m)
 		return
 	}
 	answer := raft.JoinAnswer{Leader: st.Leader}

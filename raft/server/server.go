@@ -32,6 +32,8 @@ type Server struct {
 	failed        error  // why this device must not go on, nil while it may
 	join          joiner
 	drops         Drops
+	foreign       foreign
+	held          map[raft.NodeID]Holding
 	clock         clock
 	due           due
 }
@@ -199,17 +201,22 @@ func (s *Server) receive(m raft.Message) {
 		s.receiveJoin(m, b)
 		return
 	case raft.JoinAnswer:
+		if s.isForeign(m.Cluster) {
+			s.dropForeign(m) // who said so needs no answer
+			return
+		}
 		s.join.answered(m.From, b)
 		if !m.Cluster.IsZero() {
 			s.core.HearCluster()
 		}
 		return
 	}
+	s.noteHolding(m)
 	switch err := s.core.Step(m); {
 	case err == nil:
 	case errors.Is(err, raft.ErrForeign):
-		s.drops.Foreign++
-		s.drops.LastForeign, s.drops.LastForeignFrom = m.Cluster, m.From
+		s.dropForeign(m)
+		s.answerForeign(m)
 	default:
 		s.drops.Unexpected++
 	}
@@ -222,6 +229,7 @@ func (s *Server) catchUp() {
 	for range s.clock.calm(s.core.TicksUntilWork() - 1) {
 		s.core.Tick()
 		s.join.tick()
+		s.foreign.tick()
 	}
 }
 
@@ -231,6 +239,7 @@ func (s *Server) tick() {
 	for range s.clock.elapsed(s.cfg.Core.HeartbeatTicks) {
 		s.core.Tick()
 		s.join.tick()
+		s.foreign.tick()
 	}
 	s.proposeMembership()
 	s.askToJoin()
@@ -254,7 +263,7 @@ func (s *Server) settle() {
 	s.proposeDue()
 	s.due.offset.Store(int64(s.core.ClusterTime()) - int64(s.clock.now()))
 	s.tellLeaderWaiters()
-	s.changes.look(s.core)
+	s.changes.look(s.core, s.drops.LastForeign)
 }
 
 // drain carries out what the core wants done until there is nothing left.
