@@ -58,7 +58,7 @@ func (a *agent) runDevice(ctx context.Context, key seal.Key) error {
 	a.setDevice(d)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	parts := []func(context.Context) error{d.server.Run, d.discover, d.takeHints}
+	parts := []func(context.Context) error{d.runServer, d.discover, d.takeHints}
 	errs := make(chan error, len(parts))
 	for _, run := range parts {
 		go func() { errs <- run(ctx) }()
@@ -79,7 +79,7 @@ func (d *device) takeHints(ctx context.Context) error {
 		case h := <-d.comms.hints:
 			// Both only fail when all ends.
 			if h.found {
-				_ = d.server.Discovered(ctx)
+				_ = d.server.Discovered(ctx, h.id)
 			} else {
 				_ = d.server.LeaderSuspected(ctx, h.id)
 			}
@@ -106,13 +106,14 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 			ElectionTicks:   int(a.cfg.Timing.Election / tick),
 			Random:          rand.IntN,
 			Boot:            id.Boot,
+			Level:           spokenLevel(),
 			Founding:        foundingConfig(a.cfg, id),
 			ProposalBase:    proposalBase(id.ID, id.Boot),
 			MaxCommandBytes: a.cfg.Limits.CommandBytes + kv.MaxOverhead + once.MaxOverhead,
 			MaxLogBytes:     a.cfg.Limits.LogBytes,
 			MaxTrailBytes:   a.cfg.Limits.LogBytes / trailShare,
 		},
-		Tick: tick, Name: a.cfg.Name, SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
+		Tick: tick, Name: a.cfg.Name, Version: buildVersion(), Session: newSession(), SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
 		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters, DeadAfter: a.cfg.DeadAfter, Replaces: id.Replaces,
 		CommitWindow: window, AdaptiveWindow: adaptive,
 	}, server.Parts{Comms: comms, Log: a.db, App: a.app, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader, told: a.changed}}, a.opened.Stored)
@@ -120,6 +121,12 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 		return nil, errors.Join(err, comms.Close())
 	}
 	return d, nil
+}
+
+// runServer runs the server; one that turns out to be a copy of another device
+// never starts again.
+func (d *device) runServer(ctx context.Context) error {
+	return latchTwin(d.cfg.DataDir, d.server.Run(ctx))
 }
 
 // proposalBase spreads the proposals of devices and boots over all IDs.
@@ -138,7 +145,7 @@ func (d *device) discover(ctx context.Context) error {
 		Self: d.self, Cluster: d.cfg.Cluster, Port: d.comms.udp.Port(), Interfaces: d.cfg.UDP.Interfaces,
 		Found: func(p discovery.Peer) {
 			d.comms.udp.Hint(p.ID, p.Addrs)
-			_ = d.server.Discovered(ctx) // it only fails when all ends
+			_ = d.server.Discovered(ctx, p.ID) // it only fails when all ends
 		},
 		Missing: func() bool { return d.missing(ctx) },
 		Report: func(s discovery.Status) {
@@ -194,6 +201,8 @@ type reporter struct {
 	lost func(leader raft.NodeID) // told when it is the leader no more
 	told func(server.Change)      // told of each change; nil: nobody is
 	last server.Change
+
+	foreignTold time.Time
 }
 
 // Changed implements server.Monitor. Candidacies come and go and are not told.
@@ -217,6 +226,10 @@ func (r *reporter) Changed(c server.Change) {
 	}
 	if r.told != nil {
 		r.told(c)
+	}
+	if c.Foreign != r.last.Foreign && time.Since(r.foreignTold) > foreignEvery {
+		r.foreignTold = time.Now()
+		r.log.Error("a second cluster with this name and key exists; the two never mix", "cluster_id", c.Cluster, "other", c.Foreign, "heard_from", c.ForeignFrom, "what_to_do", foreignAdvice)
 	}
 	r.last = c
 }
