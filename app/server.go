@@ -18,6 +18,7 @@ import (
 type Config struct {
 	Node    Node
 	Founder Founder
+	Keys    KeyKeeper // nil: the keys cannot be changed
 	Store   *kv.Store
 	History *History // the one whose Publish observes Store
 	Limits  Limits
@@ -28,6 +29,7 @@ type Config struct {
 type Server struct {
 	node    Node
 	founder Founder
+	keys    KeyKeeper
 	store   *kv.Store
 	history *History
 	limits  Limits
@@ -52,6 +54,7 @@ func New(c Config) *Server {
 	return &Server{
 		node:     c.Node,
 		founder:  c.Founder,
+		keys:     c.Keys,
 		store:    c.Store,
 		history:  c.History,
 		limits:   limits,

@@ -131,6 +131,7 @@ type Status struct {
 	Cluster  Cluster   `json:"cluster"`
 	Members  []Member  `json:"members"`
 	Traffic  Traffic   `json:"traffic"`
+	Keys     *Keys     `json:"keys,omitempty"` // absent before there is one
 	Storage  Storage   `json:"storage"`
 	State    State     `json:"state"`
 }

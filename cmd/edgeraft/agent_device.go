@@ -39,7 +39,7 @@ type device struct {
 	self raft.NodeID
 	// replaces is who this device was before it lost its storage.
 	replaces []raft.NodeID
-	key      seal.Key
+	keys     *keyRing
 	comms    *udpcomms.Comms
 	server   *server.Server
 
@@ -50,8 +50,8 @@ type device struct {
 
 // runDevice makes the device of its parts and runs it until ctx ends or a part
 // fails.
-func (a *agent) runDevice(ctx context.Context, key seal.Key) error {
-	d, err := a.newDevice(key)
+func (a *agent) runDevice(ctx context.Context, ring seal.Ring) error {
+	d, err := a.newDevice(ring)
 	if err != nil {
 		return fmt.Errorf("start the device: %w", err)
 	}
@@ -59,18 +59,22 @@ func (a *agent) runDevice(ctx context.Context, key seal.Key) error {
 	a.setDevice(d)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	errs := make(chan error, 2)
+	errs := make(chan error, 3)
 	go func() { errs <- d.server.Run(ctx) }()
 	go func() { errs <- d.discover(ctx) }()
+	go func() { errs <- d.exchangeKeys(ctx) }()
 	err = <-errs
 	stop()
-	return errors.Join(err, <-errs)
+	return errors.Join(err, <-errs, <-errs)
 }
 
-func (a *agent) newDevice(key seal.Key) (*device, error) {
+func (a *agent) newDevice(ring seal.Ring) (*device, error) {
 	id := a.opened.Identity
-	sealer, err := seal.New(key, a.cfg.Cluster, id.ID, id.Boot)
+	sealer, err := seal.New(ring.First(), a.cfg.Cluster, id.ID, id.Boot)
 	if err != nil {
+		return nil, err
+	}
+	if err := sealer.SetRing(ring); err != nil {
 		return nil, err
 	}
 	window, adaptive, err := a.cfg.Flash.window()
@@ -83,7 +87,7 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &device{cfg: a.cfg, log: a.log, self: id.ID, replaces: id.Replaces, key: key, comms: comms}
+	d := &device{cfg: a.cfg, log: a.log, self: id.ID, replaces: id.Replaces, keys: newKeyRing(ring, sealer), comms: comms}
 	tick := max(a.cfg.Timing.Heartbeat/ticksPerHeartbeat, time.Millisecond)
 	d.server, err = server.New(server.Config{
 		Core: raft.Config{

@@ -53,7 +53,10 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	s.Members = memberList(st, peers, a.opened.Identity.ID)
 	s.Traffic = d.traffic(st.Drops)
 	s.Storage.LogBytes, s.Storage.Snapshot = uint64(st.LogBytes), uint64(st.Snapshot)
-	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), cardWarnings(s.Storage.Card)...)
+	keys := d.keyStatus(st)
+	s.Keys = &keys
+	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), keyWarnings(keys)...)
+	s.Warnings = append(s.Warnings, cardWarnings(s.Storage.Card)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
 	return s, nil
 }

@@ -122,6 +122,9 @@ func printStatus(out io.Writer, s api.Status) {
 	fmt.Fprintf(out, "Storage  %s\n", storageLine(s.Storage))
 	printCard(out, s.Storage)
 	fmt.Fprintf(out, "Traffic  %s\n", trafficLine(s.Traffic))
+	if s.Keys != nil {
+		fmt.Fprintf(out, "Keys     %s\n", keysLine(*s.Keys))
+	}
 	if len(s.Members) > 0 {
 		fmt.Fprintln(out)
 		printMembers(out, s.Members)
