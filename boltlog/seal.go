@@ -19,6 +19,7 @@ type sealing struct {
 	reset       bool       // what is stored of the log goes
 	snapshot    *raft.Snapshot
 	boot        *device // counts a boot
+	founding    *raft.Founding
 }
 
 // seal empties the ring into chunks, in one transaction. When it returns nil
@@ -42,6 +43,11 @@ func (l *Log) seal(s sealing) error {
 			}
 			if s.snapshot != nil {
 				if err := putSnapshot(tx, s.snapshot); err != nil {
+					return err
+				}
+			}
+			if s.founding != nil {
+				if err := putFounding(tx, *s.founding); err != nil {
 					return err
 				}
 			}

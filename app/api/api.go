@@ -134,6 +134,24 @@ type Status struct {
 	Keys     *Keys     `json:"keys,omitempty"` // absent before there is one
 	Storage  Storage   `json:"storage"`
 	State    State     `json:"state"`
+	Founding *Founding `json:"founding,omitempty"` // on a blank device that founds a cluster with others
+}
+
+// Founding is how the founding of a cluster by several blank devices stands, as
+// this one sees it.
+type Founding struct {
+	Expect int       `json:"expect"` // how many devices found it
+	Heard  []Founder `json:"heard"`  // this one, and the others that were heard lately
+	// ClusterID and Agreed are what this device agreed to found; absent when
+	// nothing yet.
+	ClusterID string    `json:"cluster_id,omitempty"`
+	Agreed    []Founder `json:"agreed,omitempty"`
+}
+
+// Founder is one of the devices that found a cluster.
+type Founder struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
 }
 
 // Warning is something that is wrong, and what to do about it.

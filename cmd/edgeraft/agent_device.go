@@ -96,6 +96,7 @@ func (a *agent) newDevice(ring seal.Ring) (*device, error) {
 			ElectionTicks:   int(a.cfg.Timing.Election / tick),
 			Random:          rand.IntN,
 			Boot:            id.Boot,
+			Founding:        foundingConfig(a.cfg, id),
 			ProposalBase:    proposalBase(id.ID, id.Boot),
 			MaxCommandBytes: a.cfg.Limits.CommandBytes + kv.MaxOverhead + once.MaxOverhead,
 			MaxLogBytes:     a.cfg.Limits.LogBytes,
@@ -104,7 +105,7 @@ func (a *agent) newDevice(ring seal.Ring) (*device, error) {
 		Tick: tick, Name: a.cfg.Name, SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
 		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters, Replaces: id.Replaces,
 		CommitWindow: window, AdaptiveWindow: adaptive,
-	}, server.Parts{Comms: comms, Log: a.db, App: a.app, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader}}, a.opened.Stored)
+	}, server.Parts{Comms: comms, Log: a.db, App: a.app, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader, told: a.changed}}, a.opened.Stored)
 	if err != nil {
 		return nil, errors.Join(err, comms.Close())
 	}
@@ -181,6 +182,7 @@ type reporter struct {
 	log  *slog.Logger
 	self raft.NodeID
 	lost func(leader raft.NodeID) // told when it is the leader no more
+	told func(server.Change)      // told of each change; nil: nobody is
 	last server.Change
 }
 
@@ -202,6 +204,9 @@ func (r *reporter) Changed(c server.Change) {
 	}
 	if c.Config != r.last.Config && len(c.Config.Members) > 0 {
 		r.log.Info("the configuration is", "members", len(c.Config.Members), "voters", c.Config.Voters())
+	}
+	if r.told != nil {
+		r.told(c)
 	}
 	r.last = c
 }

@@ -46,6 +46,7 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 		peers[p.ID] = p
 	}
 	fillNode(&s, st)
+	s.Founding = apiFounding(st.Founding, s.Node)
 	if ago, ok := d.leaderContact(st.Leader); ok {
 		ms := ago.Milliseconds()
 		s.Cluster.LeaderContactMS = &ms
@@ -143,6 +144,8 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 	switch {
 	case len(st.Config.Members) == 0 && st.JoinReason != "":
 		add("not_admitted", "", "The cluster has not admitted this device: %s.", st.JoinReason)
+	case st.Founding != nil:
+		ws = append(ws, d.foundingWarning(st.Founding))
 	case len(st.Config.Members) == 0:
 		add("no_cluster", "edgeraft init   (first device only)",
 			"No member of the cluster %q with this key has been found yet (%s).", d.cfg.Cluster, d.searching())
@@ -226,7 +229,7 @@ func (d *device) votersHeard(st server.Status) int {
 func urgent(ws []api.Warning) bool {
 	for _, w := range ws {
 		switch w.Code {
-		case "no_leader", "removed", "no_cluster", "not_admitted", "log_full":
+		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full":
 			return true
 		}
 	}

@@ -20,11 +20,14 @@ type Config struct {
 	Peers      []string // host:port of devices to try besides those discovered
 	Discovery  string   // discoveryMDNS or discoveryOff
 	Join       string   // joinAuto or joinManual
-	MaxVoters  int      // odd, 1 to 9
-	Timing     TimingConfig
-	Flash      FlashConfig
-	Limits     LimitsConfig
-	Log        LogConfig
+	// BootstrapExpect is how many blank devices found the cluster together, 2 to
+	// raft.MaxExpect; 0: one founds it, with init.
+	BootstrapExpect int
+	MaxVoters       int // odd, 1 to 9
+	Timing          TimingConfig
+	Flash           FlashConfig
+	Limits          LimitsConfig
+	Log             LogConfig
 }
 
 // UDPConfig is what the UDP transport needs.

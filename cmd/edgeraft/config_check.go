@@ -149,6 +149,13 @@ func splitPort(address string, minPort int) (string, int, error) {
 	return host, port, nil
 }
 
+func checkBootstrapExpect(c *Config) error {
+	if n := c.BootstrapExpect; n != 0 && (n < 2 || n > raft.MaxExpect) {
+		return fmt.Errorf("is %d; use 2 to %d, or 0 to found a cluster with edgeraft init", n, raft.MaxExpect)
+	}
+	return nil
+}
+
 func checkMaxVoters(c *Config) error {
 	if n := c.MaxVoters; n < 1 || n > maxVoters || n%2 == 0 {
 		return fmt.Errorf("is %d; use an odd number from 1 to %d (an even number survives no more failures)", n, maxVoters)

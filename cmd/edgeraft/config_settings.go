@@ -27,6 +27,7 @@ var settings = []setting{
 	{"peers", "host:port of devices to try besides those discovered", func(c *Config) any { return &c.Peers }, checkPeers},
 	{"discovery", "mdns or off", func(c *Config) any { return &c.Discovery }, oneOf(func(c *Config) string { return c.Discovery }, discoveryMDNS, discoveryOff)},
 	{"join", "auto or manual", func(c *Config) any { return &c.Join }, oneOf(func(c *Config) string { return c.Join }, joinAuto, joinManual)},
+	{"bootstrap_expect", "how many blank devices found the cluster together (0: one founds it, with init)", func(c *Config) any { return &c.BootstrapExpect }, checkBootstrapExpect},
 	{"max_voters", "most voters of the cluster, odd", func(c *Config) any { return &c.MaxVoters }, checkMaxVoters},
 	{"timing.heartbeat", "time between a leader's heartbeats", func(c *Config) any { return &c.Timing.Heartbeat }, checkHeartbeat},
 	{"timing.election", "silence after which a follower wants an election", func(c *Config) any { return &c.Timing.Election }, checkElection},
@@ -41,7 +42,7 @@ var settings = []setting{
 // laterSettings are names that the product reserves. This version refuses them
 // by name, because to accept one silently would promise what it does. A name
 // that ends in a dot stands for all below it.
-var laterSettings = []string{"bootstrap_expect", "dead_after", "mqtt.", "metrics.listen"}
+var laterSettings = []string{"dead_after", "mqtt.", "metrics.listen"}
 
 // findSetting returns the setting of a key.
 func findSetting(key string) (setting, bool) {

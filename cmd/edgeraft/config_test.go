@@ -144,7 +144,7 @@ func TestEverySettingInEveryLayer(t *testing.T) {
 	values := map[string]string{
 		"name": "n", "cluster": "c-1", "data_dir": "/d", "socket": "/s", "key_file": "/k", "transports": "udp",
 		"udp.listen": "127.0.0.1:9", "udp.interfaces": "eth0", "peers": "h:1", "discovery": "off", "join": "manual",
-		"max_voters": "1", "timing.heartbeat": "100ms", "timing.election": "1s", "flash.commit_window": "20ms", "limits.command_bytes": "1000",
+		"bootstrap_expect": "3", "max_voters": "1", "timing.heartbeat": "100ms", "timing.election": "1s", "flash.commit_window": "20ms", "limits.command_bytes": "1000",
 		"limits.log_bytes": "2000000", "limits.watch_history_bytes": "3000", "limits.watch_history_events": "5", "log.level": "warn",
 	}
 	var env []string
@@ -205,10 +205,11 @@ func TestFileErrors(t *testing.T) {
 		{"number in a list", "peers = [1]\n", []string{"line 1: peers: has the wrong type"}},
 		{"value for a table", "\nudp = 5\n", []string{"line 2: udp: has the wrong type: it must be a table, as [udp]"}},
 		{"table for a value", "[name]\nx = 1\n", []string{"line 1: name: has the wrong type: it is a table"}},
+		{"expectation", "bootstrap_expect = 1\n", []string{"line 1: bootstrap_expect: is 1; use 2 to 32, or 0 to found"}},
 		{"huge number", "max_voters = 99999999999\n", []string{"line 1: max_voters: 99999999999 is far out of range"}},
 		{"out of range", "\n\nmax_voters = 4\n", []string{"line 3: max_voters: is 4; use an odd number"}},
 		{"mqtt", "transports = [\"udp\", \"mqtt\"]\n", []string{`line 1: transports: "mqtt" is not supported by this version`}},
-		{"later key", "name = \"a\"\nbootstrap_expect = 3\n", []string{"line 2: bootstrap_expect: not supported by this version"}},
+		{"later key", "name = \"a\"\ndead_after = \"3m\"\n", []string{"line 2: dead_after: not supported by this version"}},
 		{"later table", "\n[mqtt]\nbroker = \"x\"\n", []string{"line 2: mqtt: not supported by this version"}},
 		{"later key in a table", "metrics.listen = \":9\"\n", []string{"line 1: metrics.listen: not supported by this version"}},
 		{"later key below a table", "[metrics]\nlisten = \":9\"\n", []string{"line 2: metrics.listen: not supported by this version"}},

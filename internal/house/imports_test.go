@@ -23,13 +23,14 @@ var mayImport = map[string]row{
 	"app/kv/kvtest":              {ours: []string{"app/kv", "raft"}, modules: []string{"github.com/anishathalye/porcupine"}}, // for tests only
 	"app/once":                   {ours: []string{"raft"}},
 	"boltlog":                    {ours: []string{"raft", "raft/wire"}, modules: []string{"go.etcd.io/bbolt", "golang.org/x/sys"}},
-	"cmd/edgeraft":               {ours: []string{"*"}, modules: []string{"github.com/BurntSushi/toml"}},
+	"cmd/edgeraft":               {ours: []string{"*"}, modules: []string{"github.com/BurntSushi/toml", "github.com/coreos/go-systemd/v22"}},
 	"discovery":                  {ours: []string{"raft"}, modules: []string{"github.com/grandcat/zeroconf", "github.com/miekg/dns"}},
 	"examples/bankteller":        {ours: []string{"*"}},
 	"examples/bankteller/client": {ours: []string{"app/api", "app/client"}},
 	"examples/bankteller/teller": {ours: []string{"raft"}},
 	"integration":                {}, // tests only
 	"integration/lab":            {},
+	"integration/systemd":        {}, // tests only
 	"internal/compare":           {ours: []string{"raft"}, modules: []string{"go.etcd.io/raft/v3"}}, // a module of its own
 	"internal/card":              {modules: []string{"golang.org/x/sys"}},
 	"internal/compare/storage": {modules: []string{ // tests only; a module of its own

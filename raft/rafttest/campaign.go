@@ -262,6 +262,9 @@ func (c *campaign) unsettled() string {
 	want, _ := lead.log.digest(s.Last)
 	for _, m := range s.Config.Members {
 		n := c.node(m.ID)
+		if n.gone {
+			continue
+		}
 		f := n.Status()
 		if f.Leader != lead.ID || f.Term != s.Term {
 			return fmt.Sprintf("%v follows %q in term %d, %v leads in term %d", n, f.Leader, f.Term, lead, s.Term)

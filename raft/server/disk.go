@@ -18,6 +18,7 @@ type disk struct {
 	mu      sync.Mutex
 	waiting *raft.Save
 	arrived uint64        // saves that waiting was merged of
+	began   time.Time     // of the write under way; zero: none is
 	wake    chan struct{} // has one element when there may be work
 	quit    chan struct{}
 	ended   chan struct{}
@@ -109,7 +110,9 @@ func (d *disk) run() {
 			continue
 		}
 		began := time.Now()
+		d.setBegan(began)
 		err := d.log.Save(*s)
+		d.setBegan(time.Time{})
 		d.window.written(s, arrived, began, time.Now())
 		select {
 		case d.results <- result{s.Seq, err}:

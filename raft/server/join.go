@@ -24,6 +24,9 @@ type joiner struct {
 const (
 	firstJoinWait = 1
 	maxJoinWait   = 16
+	// maxFoundingWait is for a blank device that founds a cluster with others: it
+	// must not count as silent (raft's founding), nor be waited for for long.
+	maxFoundingWait = 4
 )
 
 // startHellos is how often a member asks after its start even if it hears a
@@ -83,7 +86,11 @@ func (s *Server) askToJoin() {
 		return
 	}
 	beat := s.cfg.Core.HeartbeatTicks
-	s.join.pause = min(max(2*s.join.pause, firstJoinWait*beat), maxJoinWait*beat)
+	longest, expect := maxJoinWait, 0
+	if s.core.Founds() {
+		longest, expect = maxFoundingWait, s.cfg.Core.Founding.Expect
+	}
+	s.join.pause = min(max(2*s.join.pause, firstJoinWait*beat), longest*beat)
 	s.join.schedule(s.join.pause + s.cfg.Core.Random(beat))
 	s.join.since = 0
 	if member {
@@ -91,7 +98,7 @@ func (s *Server) askToJoin() {
 	}
 	s.parts.Comms.Send(raft.Message{
 		Cluster: s.core.State().Cluster, From: s.cfg.Core.ID,
-		Body: raft.Join{Name: clip(s.cfg.Name, raft.MaxNameLen), Member: member, Replaces: s.replaces()},
+		Body: raft.Join{Name: clip(s.cfg.Name, raft.MaxNameLen), Member: member, Replaces: s.replaces(), Expect: expect},
 	})
 }
 
@@ -106,7 +113,11 @@ func (s *Server) Discovered(ctx context.Context) error {
 func (s *Server) receiveJoin(m raft.Message, b raft.Join) {
 	st := s.core.Status()
 	if st.Cluster.IsZero() {
+		s.core.HearJoin(m.From, m.Cluster, b)
 		return
+	}
+	if m.Cluster.IsZero() {
+		s.core.TellFounded(m.From)
 	}
 	if !m.Cluster.IsZero() && m.Cluster != st.Cluster {
 		s.drops.Foreign++

@@ -200,6 +200,9 @@ func (s *Server) receive(m raft.Message) {
 		return
 	case raft.JoinAnswer:
 		s.join.answered(m.From, b)
+		if !m.Cluster.IsZero() {
+			s.core.HearCluster()
+		}
 		return
 	}
 	switch err := s.core.Step(m); {

@@ -44,7 +44,7 @@ func checkMessage(m raft.Message) error {
 		}
 		return checkText("the reason", b.Reason, raft.MaxReasonLen)
 	}
-	return nil
+	return checkFounding(m.Body)
 }
 
 // checkAppendRequest holds that entries follow on PrevIndex and that terms
