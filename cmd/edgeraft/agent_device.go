@@ -59,13 +59,17 @@ func (a *agent) runDevice(ctx context.Context, ring seal.Ring) error {
 	a.setDevice(d)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	errs := make(chan error, 3)
-	go func() { errs <- d.server.Run(ctx) }()
-	go func() { errs <- d.discover(ctx) }()
-	go func() { errs <- d.exchangeKeys(ctx) }()
-	err = <-errs
+	tasks := []func(context.Context) error{d.server.Run, d.discover, d.exchangeKeys, d.rememberAddresses}
+	ended := make(chan error, len(tasks))
+	for _, task := range tasks {
+		go func() { ended <- task(ctx) }()
+	}
+	err = <-ended
 	stop()
-	return errors.Join(err, <-errs, <-errs)
+	for range len(tasks) - 1 {
+		err = errors.Join(err, <-ended)
+	}
+	return err
 }
 
 func (a *agent) newDevice(ring seal.Ring) (*device, error) {
