@@ -201,6 +201,17 @@ func (c *Comms) hint(p *peer, addrs []netip.AddrPort, now time.Time) (fresh bool
 	return fresh
 }
 
+// Moved is told that this device may have other addresses, or see another
+// network, so that all who do not answer are searched for at once.
+func (c *Comms) Moved() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.peers {
+		p.searchAt, p.searchPause = time.Time{}, 0
+	}
+	c.seeds.again()
+}
+
 // Peer is a device in the address book.
 type Peer struct {
 	ID raft.NodeID

@@ -124,9 +124,19 @@ func proposalBase(id raft.NodeID, boot uint64) uint64 {
 
 // discover announces the device and tells comms whom it finds.
 func (d *device) discover(ctx context.Context) error {
+	moved := func() {
+		d.comms.Moved()
+		_ = d.server.Discovered(ctx) // it only fails when all ends
+	}
 	if d.cfg.Discovery == discoveryOff {
-		<-ctx.Done()
-		return nil
+		for changed := discovery.Watch(ctx); ; {
+			select {
+			case <-changed:
+				moved()
+			case <-ctx.Done():
+				return nil
+			}
+		}
 	}
 	return discovery.Run(ctx, discovery.Config{
 		Self: d.self, Cluster: d.cfg.Cluster, Port: d.comms.Port(), Interfaces: d.cfg.UDP.Interfaces,
@@ -134,6 +144,7 @@ func (d *device) discover(ctx context.Context) error {
 			d.comms.Hint(p.ID, p.Addrs)
 			_ = d.server.Discovered(ctx) // it only fails when all ends
 		},
+		Changed: moved,
 		Missing: func() bool { return d.missing(ctx) },
 		Report: func(s discovery.Status) {
 			d.mu.Lock()
