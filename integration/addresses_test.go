@@ -34,6 +34,25 @@ func (c *cluster) kept(a *agent, part string) {
 	})
 }
 
+// knows waits until each device has heard each other at such an address.
+func (c *cluster) knows(prefix string) {
+	c.t.Helper()
+	for _, a := range c.agents {
+		lab.Eventually(c.t, a.name()+" knows where all others are", 60*time.Second, func() error {
+			st, err := a.status()
+			if err != nil {
+				return err
+			}
+			for _, m := range st.Members {
+				if !m.Self && !strings.HasPrefix(m.Address, prefix) {
+					return fmt.Errorf("%s is at %s", m.Name, m.Address)
+				}
+			}
+			return nil
+		})
+	}
+}
+
 // Addresses are hints: all change at once, multicast fails, names and what is
 // kept on disk remain, and interfaces go and come. Nobody types anything.
 func TestAddressesChange(t *testing.T) {
@@ -62,14 +81,19 @@ func TestAddressesChange(t *testing.T) {
 	hosts(81)
 	c.found("all renumbered at once without multicast, found by one name")
 
+	c.knows("10.81.0.") // the followers of each other, too
+
 	net.Hosts() // the name is gone, too
+	leader := c.awaitLeader(c.agents)
 	for _, a := range c.agents {
 		a.proc.Terminate(10 * time.Second)
 	}
-	for _, a := range c.agents {
+	for _, a := range c.others(leader) {
 		c.kept(a, "10.81.0.")
 		a.start()
 	}
+	c.awaitLeader(c.others(leader)) // they find each other, though the one that knew both is off
+	leader.start()
 	c.found("all restarted without multicast and names, found by what was kept")
 
 	c.agents[1].proc.Kill()

@@ -122,9 +122,11 @@ type Core struct {
 	// verified is the last entry known to agree with the leader of this term.
 	verified Index
 
-	elapsed int             // ticks since the leader was heard, or the campaign began
-	timeout int             // ticks after which to campaign
-	votes   map[NodeID]bool // answers to a campaign
+	elapsed int // ticks since the leader was heard, or the campaign began
+	timeout int // ticks after which to campaign
+	// suspicious: the leader is said to be gone (SuspectLeader).
+	suspicious bool
+	votes      map[NodeID]bool // answers to a campaign
 	// futile is how many candidacies in a row nobody decided in time.
 	futile int
 	// removedAt is the configuration that has no place for this device, as

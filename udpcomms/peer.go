@@ -19,6 +19,7 @@ type peer struct {
 
 	heard    time.Time // its last authenticated packet
 	sent     time.Time // our last packet to it
+	asked    time.Time // when it was last looked after by Refresh
 	hinted   time.Time // when the entry was made, or a hint was last given
 	speaking time.Time // since when it is spoken to without an answer; zero when it answered
 
@@ -29,6 +30,8 @@ type peer struct {
 	queueBytes int
 	controls   []control
 	sending    bool // a goroutine is emptying the queues
+
+	roundTrip roundTrip
 }
 
 // control is a packet of our own that goes ahead of messages, one that is sealed
@@ -36,6 +39,7 @@ type peer struct {
 type control struct {
 	packet []byte
 	sealed []byte
+	to     []netip.AddrPort // where to send it, instead of where the device is
 	repeat *outbound
 	runs   []run
 }

@@ -137,6 +137,8 @@ func (c *Comms) dispatch(from raft.NodeID, src netip.AddrPort, plain []byte, now
 			return dropMalformed
 		}
 		c.learn(src, id, addrs, now)
+	case kindProbe, kindEcho:
+		return c.probed(from, plain, now)
 	default:
 		return dropMalformed
 	}

@@ -39,6 +39,7 @@ const (
 	dropUnsendable
 	dropSendFailed
 	dropReadFailed
+	dropLateEcho
 	dropReasons // how many there are
 )
 
@@ -69,6 +70,7 @@ var dropNames = [dropReasons]string{
 	dropUnsendable:        "unsendable",         // to send: the message breaks a rule of the caller's
 	dropSendFailed:        "send_failed",        // to send: the network refused the packet
 	dropReadFailed:        "read_failed",        // the socket reported an error
+	dropLateEcho:          "late_echo",          // received: an answer to an earlier probe
 }
 
 // sealDrop is the reason for an error of seal.Open, and whether it tells of a

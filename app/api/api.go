@@ -132,6 +132,7 @@ type Status struct {
 	Members  []Member  `json:"members"`
 	Traffic  Traffic   `json:"traffic"`
 	Keys     *Keys     `json:"keys,omitempty"` // absent before there is one
+	MQTT     *MQTT     `json:"mqtt,omitempty"` // absent where it is no transport
 	Storage  Storage   `json:"storage"`
 	State    State     `json:"state"`
 	Founding *Founding `json:"founding,omitempty"` // on a blank device that founds a cluster with others
@@ -198,8 +199,33 @@ type Member struct {
 	Transport string `json:"transport,omitempty"`
 	// LastContactMS is how long ago it was last heard; absent when never.
 	LastContactMS *int64 `json:"last_contact_ms,omitempty"`
+	// RoundTripUS is how long an answer by Transport takes, in microseconds; absent
+	// while that is not known. Paths are all ways to it.
+	RoundTripUS int64  `json:"round_trip_us,omitempty"`
+	Paths       []Path `json:"paths,omitempty"`
 	// Lag is how many entries its stable log is behind; known to the leader only.
 	Lag *uint64 `json:"lag,omitempty"`
+}
+
+// Path is one way to a member, as this device sees it.
+type Path struct {
+	Transport     string `json:"transport"`
+	Used          bool   `json:"used"`   // alone; where none is, all are
+	Broken        bool   `json:"broken"` // it does not answer
+	LastContactMS *int64 `json:"last_contact_ms,omitempty"`
+	RoundTripUS   int64  `json:"round_trip_us,omitempty"`
+}
+
+// MQTT is how the connection to the broker fares.
+type MQTT struct {
+	Connected bool     `json:"connected"`
+	Broker    string   `json:"broker"` // the one connected to, or tried last
+	ForMS     int64    `json:"for_ms"` // for how long it has been so
+	Error     string   `json:"error,omitempty"`
+	Refused   []string `json:"refused,omitempty"` // what the broker does not allow
+	MaxPacket int      `json:"max_packet,omitempty"`
+	// KeepAliveMS is the keep-alive in force.
+	KeepAliveMS int64 `json:"keepalive_ms,omitempty"`
 }
 
 // Traffic counts what the transports did since the start.
@@ -219,6 +245,8 @@ type Storage struct {
 	// none.
 	Snapshot uint64 `json:"snapshot"`
 	Error    string `json:"error,omitempty"`
+	// WritingMS is how long the write that is under way has lasted.
+	WritingMS int64 `json:"writing_ms,omitempty"`
 
 	Written  *Written  `json:"written,omitempty"`
 	Card     *Card     `json:"card,omitempty"`

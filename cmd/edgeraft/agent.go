@@ -34,8 +34,11 @@ type agent struct {
 	store   *kv.Store
 	app     *once.App // around store
 	history *app.History
-	db      *boltlog.Log
-	opened  boltlog.Opened
+	events  *app.Events
+	// lastChange is what changed told of; its alone.
+	lastChange server.Change
+	db         *boltlog.Log
+	opened     boltlog.Opened
 
 	keyBrought chan seal.Key // takes one
 	haveKey    atomic.Bool   // the device is up or starting
@@ -54,15 +57,10 @@ func newAgent(cfg Config, logger *slog.Logger, level *slog.LevelVar, db *boltlog
 	return &agent{
 		cfg: cfg, log: logger, level: level, manager: newSupervisor(logger),
 		started: time.Now(), db: db, opened: opened,
-		history: history, store: store, app: once.New(store),
+		history: history, events: app.NewEvents(), store: store, app: once.New(store),
 		keyBrought: make(chan seal.Key, 1),
 		deviceUp:   make(chan struct{}),
 	}
-}
-
-// changed is told of every change of role, leader and membership.
-func (a *agent) changed(c server.Change) {
-	a.manager.tellChange(a.opened.Identity.ID, c)
 }
 
 // current returns the device, or nil while there is no key.

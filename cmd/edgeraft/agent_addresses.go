@@ -24,6 +24,9 @@ const (
 	addressesFirst = 10 * time.Second
 	addressesEvery = time.Minute
 	addressesPause = 10 * time.Minute
+	// addressesStale is how long a member may be silent before it is made sure of
+	// where it is: followers do not speak with each other.
+	addressesStale = 5 * time.Minute
 )
 
 // addresses is the file of the last addresses of other devices. It is a hint: one
@@ -46,7 +49,7 @@ func (d *device) loadAddresses() *addresses {
 		d.log.Warn("the last addresses of the others are not known; they are searched for", "file", a.path, "error", err)
 	}
 	for _, e := range a.book {
-		d.comms.Hint(e.ID, e.Addrs)
+		d.comms.udp.Hint(e.ID, e.Addrs)
 	}
 	return a
 }
@@ -62,14 +65,23 @@ func readAddresses(path string) ([]byte, error) {
 
 // rememberAddresses keeps the file up to date until ctx ends.
 func (d *device) rememberAddresses(ctx context.Context) error {
+	if d.comms.udp == nil {
+		<-ctx.Done()
+		return nil
+	}
 	a := d.loadAddresses()
 	timer := time.NewTimer(addressesFirst)
 	defer timer.Stop()
+	moved := time.Now() // or started
 	for {
 		select {
 		case <-ctx.Done():
 			a.save(d)
 			return nil
+		case <-d.moved:
+			moved = time.Now()
+			timer.Reset(addressesFirst)
+			continue
 		case <-timer.C:
 		}
 		timer.Reset(addressesEvery)
@@ -78,12 +90,15 @@ func (d *device) rememberAddresses(ctx context.Context) error {
 			continue // it only fails when all ends
 		}
 		a.members = nil
+		var ids []raft.NodeID
 		for _, m := range st.Config.Members {
 			if a.members == nil {
 				a.members = map[raft.NodeID]bool{}
 			}
 			a.members[m.ID] = true
+			ids = append(ids, m.ID)
 		}
+		d.comms.udp.Refresh(ids, min(addressesStale, time.Since(moved)))
 		if a.written.IsZero() || time.Since(a.written) >= addressesPause {
 			a.save(d)
 		}
@@ -92,7 +107,7 @@ func (d *device) rememberAddresses(ctx context.Context) error {
 
 // save writes the file if there is something new.
 func (a *addresses) save(d *device) {
-	next, changed := a.book.With(d.comms.Peers(), func(id raft.NodeID) bool { return a.members == nil || a.members[id] })
+	next, changed := a.book.With(d.comms.udp.Peers(), func(id raft.NodeID) bool { return a.members == nil || a.members[id] })
 	if !changed {
 		return
 	}

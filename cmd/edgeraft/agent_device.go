@@ -17,7 +17,6 @@ import (
 	"github.com/edgeraft/edgeraft/internal/seal"
 	"github.com/edgeraft/edgeraft/raft"
 	"github.com/edgeraft/edgeraft/raft/server"
-	"github.com/edgeraft/edgeraft/udpcomms"
 )
 
 // ticksPerHeartbeat is how finely the core divides time.
@@ -40,8 +39,9 @@ type device struct {
 	// replaces is who this device was before it lost its storage.
 	replaces []raft.NodeID
 	keys     *keyRing
-	comms    *udpcomms.Comms
+	comms    *transports
 	server   *server.Server
+	moved    chan struct{} // capacity 1: the addresses of this device changed
 
 	mu          sync.Mutex
 	found       discovery.Status
@@ -59,39 +59,46 @@ func (a *agent) runDevice(ctx context.Context, ring seal.Ring) error {
 	a.setDevice(d)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	tasks := []func(context.Context) error{d.server.Run, d.discover, d.exchangeKeys, d.rememberAddresses}
-	ended := make(chan error, len(tasks))
-	for _, task := range tasks {
-		go func() { ended <- task(ctx) }()
+	parts := []func(context.Context) error{d.server.Run, d.discover, d.takeHints, d.exchangeKeys, d.rememberAddresses}
+	errs := make(chan error, len(parts))
+	for _, run := range parts {
+		go func() { errs <- run(ctx) }()
 	}
-	err = <-ended
-	stop()
-	for range len(tasks) - 1 {
-		err = errors.Join(err, <-ended)
+	for range parts {
+		err = errors.Join(err, <-errs)
+		stop()
 	}
 	return err
 }
 
+// takeHints tells the server what the broker says of other devices.
+func (d *device) takeHints(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case h := <-d.comms.hints:
+			// Both only fail when all ends.
+			if h.found {
+				_ = d.server.Discovered(ctx)
+			} else {
+				_ = d.server.LeaderSuspected(ctx, h.id)
+			}
+		}
+	}
+}
+
 func (a *agent) newDevice(ring seal.Ring) (*device, error) {
 	id := a.opened.Identity
-	sealer, err := seal.New(ring.First(), a.cfg.Cluster, id.ID, id.Boot)
-	if err != nil {
-		return nil, err
-	}
-	if err := sealer.SetRing(ring); err != nil {
-		return nil, err
-	}
 	window, adaptive, err := a.cfg.Flash.window()
 	if err != nil {
 		return nil, err // Validate would not have let it pass
 	}
-	comms, err := udpcomms.Listen(udpcomms.Config{
-		Listen: a.cfg.UDP.Listen, Self: id.ID, Seal: sealer, Seeds: a.cfg.Peers, Logger: a.log,
-	})
+	comms, err := openTransports(a.cfg, ring, id.ID, id.Boot, a.log)
 	if err != nil {
 		return nil, err
 	}
-	d := &device{cfg: a.cfg, log: a.log, self: id.ID, replaces: id.Replaces, keys: newKeyRing(ring, sealer), comms: comms}
+	d := &device{cfg: a.cfg, log: a.log, self: id.ID, replaces: id.Replaces, keys: newKeyRing(ring, comms.sealed), comms: comms, moved: make(chan struct{}, 1)}
 	tick := max(a.cfg.Timing.Heartbeat/ticksPerHeartbeat, time.Millisecond)
 	d.server, err = server.New(server.Config{
 		Core: raft.Config{
@@ -107,7 +114,7 @@ func (a *agent) newDevice(ring seal.Ring) (*device, error) {
 			MaxTrailBytes:   a.cfg.Limits.LogBytes / trailShare,
 		},
 		Tick: tick, Name: a.cfg.Name, SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
-		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters, Replaces: id.Replaces,
+		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters, DeadAfter: a.cfg.DeadAfter, Replaces: id.Replaces,
 		CommitWindow: window, AdaptiveWindow: adaptive,
 	}, server.Parts{Comms: comms, Log: a.db, App: a.app, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader, told: a.changed}}, a.opened.Stored)
 	if err != nil {
@@ -125,10 +132,18 @@ func proposalBase(id raft.NodeID, boot uint64) uint64 {
 // discover announces the device and tells comms whom it finds.
 func (d *device) discover(ctx context.Context) error {
 	moved := func() {
-		d.comms.Moved()
+		d.comms.udp.Moved()
+		select {
+		case d.moved <- struct{}{}:
+		default:
+		}
 		_ = d.server.Discovered(ctx) // it only fails when all ends
 	}
-	if d.cfg.Discovery == discoveryOff {
+	switch {
+	case d.comms.udp == nil:
+		<-ctx.Done()
+		return nil
+	case d.cfg.Discovery == discoveryOff:
 		for changed := discovery.Watch(ctx); ; {
 			select {
 			case <-changed:
@@ -139,9 +154,9 @@ func (d *device) discover(ctx context.Context) error {
 		}
 	}
 	return discovery.Run(ctx, discovery.Config{
-		Self: d.self, Cluster: d.cfg.Cluster, Port: d.comms.Port(), Interfaces: d.cfg.UDP.Interfaces,
+		Self: d.self, Cluster: d.cfg.Cluster, Port: d.comms.udp.Port(), Interfaces: d.cfg.UDP.Interfaces,
 		Found: func(p discovery.Peer) {
-			d.comms.Hint(p.ID, p.Addrs)
+			d.comms.udp.Hint(p.ID, p.Addrs)
 			_ = d.server.Discovered(ctx) // it only fails when all ends
 		},
 		Changed: moved,
@@ -184,9 +199,9 @@ func (d *device) missing(ctx context.Context) bool {
 // heard is how long ago each device was last heard.
 func (d *device) heard() map[raft.NodeID]time.Duration {
 	heard := map[raft.NodeID]time.Duration{}
-	for _, p := range d.comms.Peers() {
-		if p.Heard {
-			heard[p.ID] = p.LastHeard
+	for id, c := range d.comms.contacts() {
+		if c.heard {
+			heard[id] = c.lastHeard
 		}
 	}
 	return heard

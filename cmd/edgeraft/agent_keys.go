@@ -25,16 +25,50 @@ const (
 	tellKeys = 2
 )
 
-// keyRing is the keys of a running device.
+// keyRing is the keys of a running device, which all its transports have.
 type keyRing struct {
-	sealer  *seal.Sealer
+	paths   []sealedPath  // one or more
 	changed chan struct{} // capacity 1
 	mu      sync.Mutex
 	now     seal.Ring
 }
 
-func newKeyRing(r seal.Ring, s *seal.Sealer) *keyRing {
-	return &keyRing{sealer: s, now: r, changed: make(chan struct{}, 1)}
+func newKeyRing(r seal.Ring, paths []sealedPath) *keyRing {
+	return &keyRing{paths: paths, now: r, changed: make(chan struct{}, 1)}
+}
+
+// ids are those of the ring, the preferred one first.
+func (k *keyRing) ids() []seal.KeyID { return k.paths[0].sealer.KeyIDs() }
+
+// of returns the IDs of the keys that a device is known to have, in its own order.
+func (k *keyRing) of(id raft.NodeID) (has []seal.KeyID) {
+	for _, p := range k.paths {
+		said, last, ok := p.sealer.Keys(id)
+		if !ok {
+			continue
+		}
+		if len(said) == 0 {
+			said = []seal.KeyID{last}
+		}
+		for _, key := range said {
+			if !slices.Contains(has, key) {
+				has = append(has, key)
+			}
+		}
+	}
+	return has
+}
+
+// tell sends a device a report of the keys, by every transport.
+func (k *keyRing) tell(id raft.NodeID, want bool) error {
+	for _, p := range k.paths {
+		packet, err := p.sealer.Report(id, want)
+		if err != nil {
+			return err
+		}
+		p.send(id, packet)
+	}
+	return nil
 }
 
 func (k *keyRing) ring() seal.Ring {
@@ -47,8 +81,10 @@ func (k *keyRing) ring() seal.Ring {
 func (k *keyRing) set(r seal.Ring) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err := k.sealer.SetRing(r); err != nil {
-		return err
+	for _, p := range k.paths {
+		if err := p.sealer.SetRing(r); err != nil {
+			return err
+		}
 	}
 	k.now = r
 	select {
@@ -146,33 +182,24 @@ func (d *device) exchangeKeys(ctx context.Context) error {
 		}
 		for _, m := range st.Config.Members {
 			if m.ID != d.self && (tell > 0 || n%askAllEvery == 0 || !d.hasPreferred(m.ID)) {
-				d.askKeys(m.ID, rotating)
+				if err := d.keys.tell(m.ID, rotating); err != nil {
+					d.log.Error("a report of the keys could not be sealed", "device", m.ID, "error", err)
+				}
 			}
 		}
 		tell = max(tell-1, 0)
 	}
 }
 
-func (d *device) askKeys(id raft.NodeID, want bool) {
-	packet, err := d.keys.sealer.Report(id, want)
-	if err != nil {
-		d.log.Error("a report of the keys could not be sealed", "device", id, "error", err)
-		return
-	}
-	d.comms.SendSealed(id, packet)
-}
-
 // hasPreferred reports whether a device is known to have the key that a rotation
 // leads to.
 func (d *device) hasPreferred(id raft.NodeID) bool {
-	has, last, ok := d.keys.sealer.Keys(id)
-	first := d.keys.sealer.KeyIDs()[0]
-	return ok && (slices.Contains(has, first) || last == first)
+	return slices.Contains(d.keys.of(id), d.keys.ids()[0])
 }
 
 // keyStatus is what is known of everybody's keys.
 func (d *device) keyStatus(st server.Status) api.Keys {
-	ids := d.keys.sealer.KeyIDs()
+	ids := d.keys.ids()
 	k := api.Keys{Preferred: ids[0].String()}
 	for _, id := range ids[1:] {
 		k.Older = append(k.Older, id.String())
@@ -181,7 +208,7 @@ func (d *device) keyStatus(st server.Status) api.Keys {
 		if m.ID == d.self {
 			continue
 		}
-		has, _, _ := d.keys.sealer.Keys(m.ID)
+		has := d.keys.of(m.ID)
 		entry := api.MemberKeys{ID: string(m.ID), Name: m.Name}
 		ahead := false
 		for _, id := range has {

@@ -122,6 +122,7 @@ func printStatus(out io.Writer, s api.Status) {
 	fmt.Fprintf(out, "Storage  %s\n", storageLine(s.Storage))
 	printCard(out, s.Storage)
 	fmt.Fprintf(out, "Traffic  %s\n", trafficLine(s.Traffic))
+	printBroker(out, s.MQTT)
 	if s.Keys != nil {
 		fmt.Fprintf(out, "Keys     %s\n", keysLine(*s.Keys))
 	}
@@ -186,7 +187,7 @@ func trafficLine(t api.Traffic) string {
 // printMembers prints the table of members.
 func printMembers(out io.Writer, members []api.Member) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tID\tROLE\tADDRESS\tTRANSPORT\tLAG\tLAST CONTACT")
+	fmt.Fprintln(table, "NAME\tID\tROLE\tADDRESS\tTRANSPORT\tROUND TRIP\tLAG\tLAST CONTACT")
 	for _, m := range members {
 		name, role, contact, lag := printable(m.Name), printable(m.Role), "never", "-"
 		if m.Leader {
@@ -202,8 +203,9 @@ func printMembers(out io.Writer, members []api.Member) {
 		if m.Lag != nil {
 			lag = fmt.Sprint(*m.Lag)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			name, printable(shortID(m.ID)), role, orDash(m.Address), orDash(m.Transport), lag, contact)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			name, printable(shortID(m.ID)), role, orDash(m.Address), orDash(m.Transport), roundTrip(m.RoundTripUS), lag, contact)
+		printPaths(table, m)
 	}
 	table.Flush()
 }

@@ -39,10 +39,14 @@ func runAgent(ctx context.Context, cfg Config, load func() (Config, error), stde
 	if err != nil {
 		return fmt.Errorf("start the agent: %w", err)
 	}
+	scrapes, err := listenForScrapes(cfg.Metrics.Listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("start the agent: %w", err), listener.Close())
+	}
 	a := newAgent(cfg, logger, level, db, opened)
 	logger.Info("started", "version", buildVersion(), "id", opened.Identity.ID, "name", cfg.Name,
 		"cluster", cfg.Cluster, "socket", cfg.Socket, "log_entries", len(opened.Stored.Entries))
-	return a.run(ctx, listener, load)
+	return a.run(ctx, listener, scrapes, load)
 }
 
 // openStorage opens the database. Where it is damaged or gone, this device makes
@@ -62,12 +66,25 @@ func openStorage(cfg Config, logger *slog.Logger) (*boltlog.Log, boltlog.Opened,
 	return boltlog.Open(cfg.DataDir, opt)
 }
 
+// listenForScrapes listens for scrapers, unless address is "": then it returns nil.
+func listenForScrapes(address string) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for scrapers (metrics.listen): %w", err)
+	}
+	return l, nil
+}
+
 // run serves the socket from the start and, once there is a key, the cluster.
-func (a *agent) run(ctx context.Context, listener net.Listener, load func() (Config, error)) error {
+// scrapes is nil where there is no address for them.
+func (a *agent) run(ctx context.Context, listener, scrapes net.Listener, load func() (Config, error)) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	server := app.New(app.Config{
-		Node: a, Founder: a, Keys: a, Store: a.store, History: a.history, Log: a.log,
+		Node: a, Founder: a, Keys: a, Store: a.store, History: a.history, Events: a.events, Log: a.log,
 		Limits: app.Limits{MaxValueBytes: a.cfg.Limits.CommandBytes},
 	})
 	var tasks sync.WaitGroup
@@ -79,6 +96,9 @@ func (a *agent) run(ctx context.Context, listener net.Listener, load func() (Con
 		})
 	}
 	task(func(ctx context.Context) error { return server.Serve(ctx, listener) })
+	if scrapes != nil {
+		task(func(ctx context.Context) error { return server.ServeScrapes(ctx, scrapes) })
+	}
 	task(func(ctx context.Context) error {
 		ring, err := a.awaitKey(ctx)
 		if err != nil || ctx.Err() != nil {

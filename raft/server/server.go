@@ -267,9 +267,7 @@ func (s *Server) drain() {
 		if rd.Save != nil {
 			s.disk.put(*rd.Save)
 		}
-		for _, m := range rd.Messages {
-			s.parts.Comms.Send(m)
-		}
+		s.send(rd.Messages)
 		s.restore(rd.Restore)
 		s.apply(rd.Committed)
 		s.finishReads(rd.Reads)
