@@ -24,7 +24,7 @@ var mayImport = map[string]row{
 	"app/kv/kvtest":              {ours: []string{"app/kv", "raft"}, modules: []string{"github.com/anishathalye/porcupine"}}, // for tests only
 	"app/once":                   {ours: []string{"raft"}},
 	"boltlog":                    {ours: []string{"raft", "raft/wire"}, modules: []string{"go.etcd.io/bbolt", "golang.org/x/sys"}},
-	"cmd/edgeraft":               {ours: []string{"*"}, modules: []string{"github.com/BurntSushi/toml", "github.com/coreos/go-systemd/v22"}},
+	"cmd/edgeraft":               {ours: []string{"*"}, modules: []string{"github.com/BurntSushi/toml", "github.com/coreos/go-systemd/v22", "golang.org/x/sys"}},
 	"discovery":                  {ours: []string{"raft"}, modules: []string{"github.com/grandcat/zeroconf", "github.com/miekg/dns"}},
 	"examples/bankteller":        {ours: []string{"*"}},
 	"examples/bankteller/client": {ours: []string{"app/api", "app/client"}},
