@@ -36,6 +36,7 @@ var settingNotes = map[string]string{
 	"join":                        "manual: devices with the key wait until `edgeraft members add ID` lets them in.",
 	"bootstrap_expect":            "0, or 2 to 32. For devices that are flashed from one image: the same on all, and the key too. Flash fewer than twice as many before there is a cluster, or two could come of it. Further ones join.",
 	"max_voters":                  "1 to 9. Devices beyond that are learners, which hold the whole state, and take the place of voters that are gone.",
+	"dead_after":                  "At least 4 times timing.election. Only while a quorum lives, and where a learner stands ready. The dead voter becomes a learner, and gets a vote again when it returns and one is free.",
 	"timing.heartbeat":            "20ms to 1m. Alike on all devices. Each costs a packet to each member, and one back.",
 	"timing.election":             "At least twice the heartbeat. Alike on all devices. Shorter: a dead leader is missed sooner; longer: fewer elections where packets get lost.",
 	"flash.commit_window":         "0s writes at once. A time of up to 5s, or adaptive, lets writes wait for each other: fewer of them, later answers.",

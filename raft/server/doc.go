@@ -108,6 +108,9 @@ type Config struct {
 	// it by what comes and how long a write takes.
 	CommitWindow   time.Duration
 	AdaptiveWindow bool
+	// DeadAfter is after what silence a voter counts as dead, so that a learner
+	// takes its place; 0: never. The leader's monotonic clock counts it.
+	DeadAfter time.Duration
 	// MaxVoters is the most voters the cluster is given without an operator;
 	// odd.
 	MaxVoters int
