@@ -19,6 +19,7 @@ type Config struct {
 	Node    Node
 	Founder Founder
 	Keys    KeyKeeper // nil: the keys cannot be changed
+	Archive Archive // nil: there are no backups
 	Store   *kv.Store
 	History *History // the one whose Publish observes Store
 	Events  *Events  // nil for none: a device that never changes
@@ -31,6 +32,7 @@ type Server struct {
 	node    Node
 	founder Founder
 	keys    KeyKeeper
+	archive Archive
 	store   *kv.Store
 	history *History
 	cluster *Events
@@ -39,6 +41,8 @@ type Server struct {
 
 	requests chan struct{} // a slot for each request in flight
 	watchers chan struct{} // a slot for each watcher
+	backups  chan struct{} // one slot
+	restores chan struct{} // one slot
 
 	foundingMu sync.Mutex
 	founding   founding
@@ -60,6 +64,7 @@ func New(c Config) *Server {
 		node:     c.Node,
 		founder:  c.Founder,
 		keys:     c.Keys,
+		archive:  c.Archive,
 		store:    c.Store,
 		history:  c.History,
 		cluster:  c.Events,
@@ -67,6 +72,8 @@ func New(c Config) *Server {
 		log:      c.Log,
 		requests: make(chan struct{}, limits.MaxRequests),
 		watchers: make(chan struct{}, limits.MaxWatchers),
+		backups:  make(chan struct{}, 1),
+		restores: make(chan struct{}, 1),
 		stopping: make(chan struct{}),
 	}
 }
