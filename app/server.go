@@ -19,7 +19,7 @@ type Config struct {
 	Node    Node
 	Founder Founder
 	Keys    KeyKeeper // nil: the keys cannot be changed
-	Archive Archive // nil: there are no backups
+	Archive Archive   // nil: there are no backups
 	Store   *kv.Store
 	History *History // the one whose Publish observes Store
 	Events  *Events  // nil for none: a device that never changes
