@@ -131,6 +131,7 @@ type Status struct {
 	Cluster  Cluster   `json:"cluster"`
 	Members  []Member  `json:"members"`
 	Traffic  Traffic   `json:"traffic"`
+	Keys     *Keys     `json:"keys,omitempty"` // absent before there is one
 	MQTT     *MQTT     `json:"mqtt,omitempty"` // absent where it is no transport
 	Storage  Storage   `json:"storage"`
 	State    State     `json:"state"`

@@ -50,8 +50,11 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	s.Members = memberList(st, d.comms.contacts(), a.opened.Identity.ID)
 	s.Traffic, s.MQTT = d.traffic(st.Drops), d.comms.brokerStatus()
 	s.Storage.LogBytes, s.Storage.Snapshot = uint64(st.LogBytes), uint64(st.Snapshot)
+	keys := d.keyStatus(st)
+	s.Keys = &keys
 	s.Storage.WritingMS = st.Writing.Milliseconds()
-	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), cardWarnings(s.Storage.Card)...)
+	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), keyWarnings(keys)...)
+	s.Warnings = append(s.Warnings, cardWarnings(s.Storage.Card)...)
 	s.Warnings = append(append(s.Warnings, writeWarnings(st.Writing)...), clockWarnings(s.Clock, builtAt)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
 	return s, nil

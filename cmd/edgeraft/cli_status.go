@@ -135,6 +135,9 @@ func printStatus(out io.Writer, s api.Status) {
 	}
 	fmt.Fprintf(out, "Traffic  %s\n", trafficLine(s.Traffic))
 	printBroker(out, s.MQTT)
+	if s.Keys != nil {
+		fmt.Fprintf(out, "Keys     %s\n", keysLine(*s.Keys))
+	}
 	if len(s.Members) > 0 {
 		fmt.Fprintln(out)
 		printMembers(out, s.Members)
