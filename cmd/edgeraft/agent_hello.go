@@ -51,14 +51,14 @@ const (
 func (d *device) strangerWarnings(st server.Status) []api.Warning {
 	var ws []api.Warning
 	if ago, ok := st.Drops.ForeignAgo(); ok && ago < foreignFor {
-		ws = append(ws, api.Warning{Code: "foreign_cluster", Message: fmt.Sprintf(
+		ws = append(ws, api.Warning{Code: "foreign_cluster", Next: "edgeraft status   (on that device)", Message: fmt.Sprintf(
 			"A second cluster with this name and key exists: %s, heard from %s %v ago. The two never mix. To end this, %s.",
 			st.Drops.LastForeign, st.Drops.LastForeignFrom, ago.Round(time.Second), foreignAdvice)})
 	}
 	for _, m := range st.Config.Members {
 		a := st.Known[m.ID]
 		if ago, ok := a.Twin(); ok && ago < twinFor {
-			ws = append(ws, api.Warning{Code: "copied_device", Message: fmt.Sprintf(
+			ws = append(ws, api.Warning{Code: "copied_device", Next: "edgeraft status   (on that device)", Message: fmt.Sprintf(
 				"A second device with a copy of the data directory of %s (%s) was refused %v ago. On that one stop the agent, delete its data_dir, and start it again: it then joins as a new device.",
 				m.Name, shortID(string(m.ID)), ago.Round(time.Second))})
 		}
@@ -78,7 +78,7 @@ func oldest(st server.Status, own uint32) []api.Warning {
 			if version == "" {
 				version = "of an older version"
 			}
-			return []api.Warning{{Code: "old_member", Message: fmt.Sprintf(
+			return []api.Warning{{Code: "old_member", Next: "edgeraft version   (on that device)", Message: fmt.Sprintf(
 				"The cluster works at protocol level %d, of %d that this device has: %s (%s) is %s. Update it when you can.",
 				st.Level, own, m.Name, shortID(string(m.ID)), version)}}
 		}

@@ -155,7 +155,7 @@ func (s *Server) foreign(m raft.Message) {
 // foundStranger notes that a device was found that may be of another cluster.
 func (s *Server) foundStranger(id raft.NodeID) {
 	_, member := s.core.Config().Member(id)
-	if member || id == s.cfg.Core.ID || s.core.State().Cluster.IsZero() || len(s.hello.strangers) >= maxStrangers {
+	if member || !id.Valid() || id == s.cfg.Core.ID || s.core.State().Cluster.IsZero() || len(s.hello.strangers) >= maxStrangers {
 		return
 	}
 	for i := range s.hello.strangers {

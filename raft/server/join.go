@@ -100,7 +100,8 @@ func (s *Server) askToJoin() {
 }
 
 // Discovered hints that a device was just found, which a device without a
-// cluster should ask at once, and one with a cluster tell that it has one.
+// cluster should ask at once, and one with a cluster tell that it has one. With
+// "" it may be any.
 func (s *Server) Discovered(ctx context.Context, id raft.NodeID) error {
 	return s.do(ctx, func() {
 		s.join.hurry(s.cfg.Core.HeartbeatTicks)
