@@ -78,6 +78,8 @@ var known = []struct {
 	{ErrRefused, http.StatusConflict, api.CodeConflict, 0, ""},
 	{ErrBadKey, http.StatusBadRequest, api.CodeBadRequest, 0,
 		"give the text that edgeraft init or edgeraft keygen printed"},
+	{ErrKeysInUse, http.StatusConflict, api.CodeConflict, 0,
+		"see edgeraft status"},
 	{kv.ErrBadKey, http.StatusBadRequest, api.CodeBadRequest, 0, ""},
 	{kv.ErrBadTxn, http.StatusBadRequest, api.CodeBadRequest, 0, ""},
 	{kv.ErrBadTTL, http.StatusBadRequest, api.CodeBadRequest, 0, ""},

@@ -18,8 +18,9 @@ import (
 type Config struct {
 	Node    Node
 	Founder Founder
-	Archive Archive // nil: there are no backups
-	Rescuer Rescuer // nil: nothing is recovered
+	Keys    KeyKeeper // nil: the keys cannot be changed
+	Archive Archive   // nil: there are no backups
+	Rescuer Rescuer   // nil: nothing is recovered
 	Store   *kv.Store
 	History *History // the one whose Publish observes Store
 	Events  *Events  // nil for none: a device that never changes
@@ -31,6 +32,7 @@ type Config struct {
 type Server struct {
 	node    Node
 	founder Founder
+	keys    KeyKeeper
 	archive Archive
 	rescuer Rescuer
 	store   *kv.Store
@@ -63,6 +65,7 @@ func New(c Config) *Server {
 	return &Server{
 		node:     c.Node,
 		founder:  c.Founder,
+		keys:     c.Keys,
 		archive:  c.Archive,
 		rescuer:  c.Rescuer,
 		store:    c.Store,

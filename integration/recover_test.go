@@ -110,7 +110,10 @@ func TestRecoverFromALostMajority(t *testing.T) {
 		}
 		return nil
 	})
-	three.must("recover", "--yes", "--cluster-id", old)
+	lab.Eventually(t, "the recovery, once it has listened", 60*time.Second*slowness, func() error {
+		_, err := three.cli("", "recover", "--yes", "--cluster-id", old)
+		return err
+	})
 	awaitVoters(t, three)
 	if got := three.must("get", "kept"); got != "v" {
 		t.Errorf("kept is %q", got)

@@ -131,9 +131,11 @@ type Status struct {
 	Cluster  Cluster   `json:"cluster"`
 	Members  []Member  `json:"members"`
 	Traffic  Traffic   `json:"traffic"`
+	Keys     *Keys     `json:"keys,omitempty"` // absent before there is one
 	MQTT     *MQTT     `json:"mqtt,omitempty"` // absent where it is no transport
 	Storage  Storage   `json:"storage"`
 	State    State     `json:"state"`
+	Clock    *Clock    `json:"clock,omitempty"`
 	Founding *Founding `json:"founding,omitempty"` // on a blank device that founds a cluster with others
 }
 
@@ -152,6 +154,15 @@ type Founding struct {
 type Founder struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
+}
+
+// Clock is the wall clock of the device. Only what people read depends on it.
+type Clock struct {
+	Time      string `json:"time"`      // RFC 3339
+	Plausible bool   `json:"plausible"` // not before the program was made
+	// SetByMS is by how much it was set since the agent was started, forwards or,
+	// negative, back; absent for less than a minute.
+	SetByMS int64 `json:"set_by_ms,omitempty"`
 }
 
 // Warning is something that is wrong, and what to do about it.
@@ -182,6 +193,9 @@ type Cluster struct {
 	Name   string `json:"name"`
 	ID     string `json:"id,omitempty"` // UUID; absent before there is one
 	Leader string `json:"leader,omitempty"`
+	// Level is the protocol level that all members have in common, as far as is
+	// known; absent before there is a cluster.
+	Level uint32 `json:"level,omitempty"`
 	// LeaderName is the leader's label.
 	LeaderName string `json:"leader_name,omitempty"`
 	// LeaderContactMS is how long ago this device last heard from a leader, 0
@@ -198,7 +212,8 @@ type Member struct {
 	Self      bool   `json:"self"`
 	Address   string `json:"address,omitempty"`
 	Transport string `json:"transport,omitempty"`
-	// LastContactMS is how long ago it was last heard; absent when never.
+	// LastContactMS is how long ago this device last heard it; absent when never.
+	// The leader hears all members, others usually only the leader.
 	LastContactMS *int64 `json:"last_contact_ms,omitempty"`
 	// RoundTripUS is how long an answer by Transport takes, in microseconds; absent
 	// while that is not known. Paths are all ways to it.
@@ -208,6 +223,10 @@ type Member struct {
 	// wanting to lead; absent when it has not.
 	LastIndex uint64 `json:"last_index,omitempty"`
 	LastTerm  uint64 `json:"last_term,omitempty"`
+	// Level is its protocol level, and Version that of its program, as it said
+	// last; absent where this device has not heard.
+	Level   uint32 `json:"level,omitempty"`
+	Version string `json:"version,omitempty"`
 	// Lag is how many entries its stable log is behind; known to the leader only.
 	Lag *uint64 `json:"lag,omitempty"`
 }

@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/edgeraft/edgeraft/app"
 	"github.com/edgeraft/edgeraft/app/api"
@@ -67,7 +69,11 @@ func (a *agent) Recover(ctx context.Context, r api.RecoverRequest) (api.Recovere
 	if st.Cluster.String() != r.ClusterID || st.Cluster.IsZero() {
 		return api.Recovered{}, fmt.Errorf("recover: this device belongs to the cluster %v, not to %s: %w", st.Cluster, r.ClusterID, app.ErrRefused)
 	}
-	if why := mayNotRecover(st, d.votersHeard(st), r.AlthoughBehind); why != "" {
+	why := mayNotRecover(st, d.votersHeard(st), r.AlthoughBehind)
+	if wait := listenFirst*a.cfg.Timing.Election - time.Since(a.started); why == "" && wait > 0 {
+		why = fmt.Sprintf("this agent has only just started, and may not have heard the others yet; try again in %v", wait.Round(time.Second)+time.Second)
+	}
+	if why != "" {
 		return api.Recovered{}, fmt.Errorf("recover: %s: %w", why, app.ErrRefused)
 	}
 	var recovered api.Recovered
@@ -82,6 +88,10 @@ func (a *agent) Recover(ctx context.Context, r api.RecoverRequest) (api.Recovere
 		"index", recovered.Index, "kept_as", recovered.KeptAs)
 	return recovered, nil
 }
+
+// listenFirst is for how many election timeouts an agent listens before it may
+// recover: the others, who have no leader either, say within two what they have.
+const listenFirst = 5
 
 // mayNotRecover says why there is nothing to be recovered, or not here.
 func mayNotRecover(st server.Status, heard int, althoughBehind bool) string {
@@ -166,7 +176,7 @@ func (a *agent) StartOver(ctx context.Context, cluster, text string) (api.Setup,
 			return api.Setup{}, fmt.Errorf("join as a new device: %w: %w", app.ErrBadKey, err)
 		}
 	}
-	err = a.overhaul(ctx, func() error { return startOverFiles(a.cfg, key, text != "" && !key.Equal(d.key)) })
+	err = a.overhaul(ctx, func() error { return startOverFiles(a.cfg, key, text != "" && !d.keys.ring().Has(key)) })
 	if err != nil {
 		return api.Setup{}, fmt.Errorf("join as a new device: %w", err)
 	}
@@ -180,7 +190,14 @@ func startOverFiles(cfg Config, key seal.Key, newKey bool) error {
 			return err
 		}
 	}
-	return boltlog.StartOver(cfg.DataDir, boltlog.Options{ClusterName: cfg.Cluster})
+	if err := boltlog.StartOver(cfg.DataDir, boltlog.Options{ClusterName: cfg.Cluster}); err != nil {
+		return err
+	}
+	// Should it have been a copy of another device, it is none any more.
+	if err := os.Remove(filepath.Join(cfg.DataDir, twinName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // startedOver reports whether what this device was, it gave up on purpose.
@@ -194,11 +211,11 @@ func (d *device) startedOver() bool {
 }
 
 // foreignWarning is about another cluster of this name and key.
-func foreignWarning(st server.Status) api.Warning {
+func foreignWarning(st server.Status, ago time.Duration) api.Warning {
 	other := st.Drops.LastForeign
 	w := api.Warning{
-		Code:    "foreign_cluster",
-		Message: fmt.Sprintf("%s Heard from %s.", foreignText(st.Cluster, other), st.Drops.LastForeignFrom),
+		Code: "foreign_cluster", Next: "edgeraft status   (on that device)",
+		Message: fmt.Sprintf("%s It was heard from %s %v ago.", foreignText(st.Cluster, other), st.Drops.LastForeignFrom, ago.Round(time.Second)),
 	}
 	switch {
 	case other.Succeeds(st.Cluster):
@@ -217,5 +234,5 @@ func foreignText(own, other raft.ClusterID) string {
 	case own.Succeeds(other):
 		return fmt.Sprintf("A device is back that still belongs to the cluster %v, from which this one (%v) was recovered; it can commit nothing here. To come back as a new device it needs: edgeraft join --as-new.", other, own)
 	}
-	return fmt.Sprintf("A second cluster with this name and key exists: %v. The two never mix. Give one of them another name, or bring its devices here with edgeraft join --as-new on each.", other)
+	return fmt.Sprintf("A second cluster with this name and key exists: %v. The two never mix. To end this, %s.", other, foreignAdvice)
 }

@@ -17,7 +17,7 @@ func newChanges(m Monitor) *changes {
 }
 
 // look compares the state with what was told last.
-func (c *changes) look(core *raft.Core, foreign raft.ClusterID) {
+func (c *changes) look(core *raft.Core, foreign raft.ClusterID, from raft.NodeID) {
 	if c.monitor == nil {
 		return
 	}
@@ -25,6 +25,11 @@ func (c *changes) look(core *raft.Core, foreign raft.ClusterID) {
 	now := Change{
 		Role: core.Role(), Term: state.Term, Leader: core.Leader(),
 		Cluster: state.Cluster, Config: core.Config(), Foreign: foreign,
+	}
+	if foreign != c.last.Foreign {
+		now.ForeignFrom = from
+	} else {
+		now.ForeignFrom = c.last.ForeignFrom
 	}
 	if now == c.last && !c.first {
 		return

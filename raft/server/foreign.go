@@ -29,51 +29,30 @@ func (s *Server) noteHolding(m raft.Message) {
 	s.held[m.From] = h
 }
 
-// foreign paces the answers to devices of other clusters, to each by itself.
-type foreign struct {
-	now  uint64 // ticks
-	told map[raft.NodeID]uint64
-}
-
-func (f *foreign) tick() { f.now++ }
-
-// due reports whether a device is to be told now, and notes that it is. How many
-// are remembered is bounded: only who has the cluster's key comes this far.
-func (f *foreign) due(id raft.NodeID, pause uint64) bool {
-	if last, ok := f.told[id]; ok && f.now-last < pause {
-		return false
-	}
-	if f.told == nil || len(f.told) >= raft.MaxMembers {
-		f.told = make(map[raft.NodeID]uint64)
-	}
-	f.told[id] = f.now
-	return true
-}
+// answered is when devices of other clusters were told of this one, by this
+// device's clock.
+type answered map[raft.NodeID]uint64
 
 // foreignPause is in heartbeat intervals.
 const foreignPause = 4
 
-func (s *Server) isForeign(cluster raft.ClusterID) bool {
-	own := s.core.State().Cluster
-	return !cluster.IsZero() && !own.IsZero() && cluster != own
-}
-
-// dropForeign notes what came from a device of another cluster.
-func (s *Server) dropForeign(m raft.Message) {
-	s.drops.Foreign++
-	s.drops.LastForeign, s.drops.LastForeignFrom = m.Cluster, m.From
-}
-
 // answerForeign lets a device of another cluster of this name and key know that
 // there is this one, now and then: nobody might speak to it otherwise, such as
 // when this one was recovered while it was gone. Two clusters of one name are for
-// people to sort out, on whichever side they look.
+// people to sort out, on whichever side they look. How many are remembered is
+// bounded; only who has the key comes this far.
 func (s *Server) answerForeign(m raft.Message) {
-	if !s.isForeign(m.Cluster) || !s.foreign.due(m.From, uint64(foreignPause*s.cfg.Core.HeartbeatTicks)) {
+	if m.Cluster.IsZero() || s.core.State().Cluster.IsZero() {
 		return
 	}
-	s.parts.Comms.Send(raft.Message{
-		Cluster: s.core.State().Cluster, From: s.cfg.Core.ID, To: m.From,
-		Body: raft.JoinAnswer{Reason: "this is another cluster of your cluster's name and key"},
-	})
+	now := uint64(s.clock.now())
+	pause := uint64(foreignPause*s.cfg.Core.HeartbeatTicks) * uint64(max(s.cfg.Tick.Milliseconds(), 1))
+	if last, ok := s.answered[m.From]; ok && now-last < pause {
+		return
+	}
+	if s.answered == nil || len(s.answered) >= raft.MaxMembers {
+		s.answered = answered{}
+	}
+	s.answered[m.From] = now
+	s.say(m.From, raft.JoinAnswer{})
 }

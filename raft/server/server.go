@@ -31,8 +31,9 @@ type Server struct {
 	refused       uint64 // snapshots that were too large to be taken
 	failed        error  // why this device must not go on, nil while it may
 	join          joiner
+	hello         hello
 	drops         Drops
-	foreign       foreign
+	answered      answered
 	held          map[raft.NodeID]Holding
 	clock         clock
 	due           due
@@ -45,6 +46,12 @@ type Drops struct {
 	// LastForeign is the cluster, and its member, of the newest foreign one.
 	LastForeign     raft.ClusterID
 	LastForeignFrom raft.NodeID
+	foreignAt       time.Time
+}
+
+// ForeignAgo is how long ago the newest foreign message came, if one did.
+func (d *Drops) ForeignAgo() (ago time.Duration, ok bool) {
+	return time.Since(d.foreignAt), d.Foreign > 0
 }
 
 // New makes a Server from its parts and what the log held when it was opened.
@@ -82,6 +89,7 @@ func (s *Server) Run(ctx context.Context) error {
 	go s.changes.run()
 	s.clock.start(s.cfg.Tick)
 	s.join.schedule(0)
+	s.beginProbation()
 	s.settle()
 	if s.failed != nil {
 		return s.failed
@@ -196,26 +204,23 @@ func (s *Server) request(f func()) {
 
 func (s *Server) receive(m raft.Message) {
 	s.core.SetNow(s.clock.now())
+	s.heard(m)
 	switch b := m.Body.(type) {
 	case raft.Join:
 		s.receiveJoin(m, b)
 		return
 	case raft.JoinAnswer:
-		if s.isForeign(m.Cluster) {
-			s.dropForeign(m) // who said so needs no answer
-			return
-		}
-		s.join.answered(m.From, b)
-		if !m.Cluster.IsZero() {
-			s.core.HearCluster()
-		}
+		s.receiveJoinAnswer(m, b)
 		return
+	}
+	if s.hello.probation > 0 {
+		return // lost, as far as the sender knows
 	}
 	s.noteHolding(m)
 	switch err := s.core.Step(m); {
 	case err == nil:
 	case errors.Is(err, raft.ErrForeign):
-		s.dropForeign(m)
+		s.foreign(m)
 		s.answerForeign(m)
 	default:
 		s.drops.Unexpected++
@@ -229,7 +234,7 @@ func (s *Server) catchUp() {
 	for range s.clock.calm(s.core.TicksUntilWork() - 1) {
 		s.core.Tick()
 		s.join.tick()
-		s.foreign.tick()
+		s.tickHello()
 	}
 }
 
@@ -239,10 +244,11 @@ func (s *Server) tick() {
 	for range s.clock.elapsed(s.cfg.Core.HeartbeatTicks) {
 		s.core.Tick()
 		s.join.tick()
-		s.foreign.tick()
+		s.tickHello()
 	}
 	s.proposeMembership()
 	s.askToJoin()
+	s.tellStranger()
 }
 
 // sleep is how long nothing needs to be done.
@@ -250,6 +256,9 @@ func (s *Server) sleep() time.Duration {
 	ticks := s.core.TicksUntilWork()
 	if j := s.join.ticksUntilWork(); j > 0 {
 		ticks = min(ticks, j)
+	}
+	if h := s.ticksUntilHello(); h > 0 {
+		ticks = min(ticks, h)
 	}
 	ticks = min(ticks, s.ticksUntilDue())
 	return s.clock.plan(ticks)
@@ -263,7 +272,7 @@ func (s *Server) settle() {
 	s.proposeDue()
 	s.due.offset.Store(int64(s.core.ClusterTime()) - int64(s.clock.now()))
 	s.tellLeaderWaiters()
-	s.changes.look(s.core, s.drops.LastForeign)
+	s.changes.look(s.core, s.drops.LastForeign, s.drops.LastForeignFrom)
 }
 
 // drain carries out what the core wants done until there is nothing left.
