@@ -133,6 +133,7 @@ func (c *content) build(path string, opt Options, n *counters) error {
 	if err := zeros(f, int64(opt.Preallocate), n); err != nil {
 		return errors.Join(err, db.Close())
 	}
+	d.count.fileBytes.Store(uint64(opt.Preallocate))
 	written, err := d.update(func(tx *bolt.Tx) error { return c.put(tx, opt.slots()) })
 	n.otherBytes.Add(written)
 	return errors.Join(err, db.Close())
