@@ -133,6 +133,18 @@ func dropChunks(b *bolt.Bucket, cut, first, last raft.Index) error {
 	return nil
 }
 
+// chunkPages is how many pages the chunks take that hold nothing from first on.
+func chunkPages(b *bolt.Bucket, first raft.Index) (int, error) {
+	starts, err := chunkStarts(b)
+	n := 0
+	for i := 1; i < len(starts) && starts[i] <= first; i++ {
+		if chunk := b.Bucket(chunkKey(starts[i-1])); chunk != nil {
+			n += pagesFor(len(chunk.Get(keyChunk)))
+		}
+	}
+	return n, err
+}
+
 // chunkStarts returns the first indexes of the chunks, ascending.
 func chunkStarts(b *bolt.Bucket) ([]raft.Index, error) {
 	var starts []raft.Index

@@ -64,7 +64,7 @@ func (l *Log) convert(c *content, opt Options) error {
 			return err
 		}
 		pages := opt.slots() + 16 + len(t.data)/pageSize + len(t.data)/(8*pageSize)
-		written, err := l.disk.fitting(pages, false, func(tx *bolt.Tx, by layout) error {
+		written, err := l.disk.fitting(pages, 0, func(tx *bolt.Tx, by layout) error {
 			if err := tx.DeleteBucket(bucketEntries1); err != nil {
 				return err
 			}

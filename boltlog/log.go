@@ -65,7 +65,7 @@ func (l *Log) Save(s raft.Save) error {
 	case errors.Is(err, raft.ErrDiskFull):
 		return fmt.Errorf("save %d to %s: %w", s.Seq, l.db.Path(), err)
 	case err != nil:
-		err = explained(err)
+		err = readOnly(err)
 		l.failed = fmt.Errorf("save %d to %s: %w: %w", s.Seq, l.db.Path(), ErrFailed, err)
 		return l.failed
 	}
@@ -90,6 +90,9 @@ func (l *Log) save(s *raft.Save) error {
 	if s.Snapshot != nil || !l.ring.holds(len(l.cut)+len(l.fresh.data)) {
 		err = l.seal(sealing{state: s.State, first: first, last: last, reset: s.Reset, snapshot: s.Snapshot, tail: l.tail.with(edit, &l.fresh),
 			bound: len(s.Entries) > 0 && s.Snapshot == nil})
+	} else if len(s.Entries) > 0 && l.disk.room.free < l.disk.room.forHardState() {
+		l.disk.room.short.Store(true)
+		return fmt.Errorf("%w: what is left is for votes", raft.ErrDiskFull)
 	} else if err = l.ring.save(l.disk, s.State, l.cut, l.fresh.data); err == nil {
 		l.disk.count.ringWrites.Add(1)
 		l.tail.take(edit, &l.fresh)

@@ -20,7 +20,25 @@ type sealing struct {
 	snapshot    *raft.Snapshot
 	boot        *device // counts a boot
 	tail        *tail   // of the log, that is in no chunk yet
-	bound       bool    // it must leave the reserve alone
+	bound       bool    // it must leave room for snapshots
+}
+
+// leave is how many pages must be free afterwards, apart from those that the
+// transaction itself frees.
+func (l *Log) leave(s sealing) (int, error) {
+	r := &l.disk.room
+	switch {
+	case s.snapshot != nil:
+		freed := 0
+		err := l.db.View(func(tx *bolt.Tx) (err error) {
+			freed, err = chunkPages(tx.Bucket(bucketChunks), s.first)
+			return err
+		})
+		return r.forHardState() - r.snapshot - freed, err
+	case s.bound:
+		return r.forHardState() + r.forSnapshot(), nil
+	}
+	return 0, nil
 }
 
 // pages is about how many it takes, with those of the directory and the root.
@@ -51,13 +69,17 @@ func (l *Log) seal(s sealing) error {
 	}
 	state := l.stored
 	state.Epoch, state.First, state.Last = l.ring.epoch+1, s.first, s.last
+	leave, err := l.leave(s)
+	if err != nil {
+		return err
+	}
 	var written uint64
 	before := l.disk.room.snapshot
 	if s.snapshot != nil { // the next one will be about as large
 		l.disk.room.snapshot = snapshotPages(len(s.snapshot.Data))
 	}
 	err = guard("commit", func() (err error) {
-		written, err = l.disk.fitting(s.pages(), s.bound, func(tx *bolt.Tx, by layout) error {
+		written, err = l.disk.fitting(s.pages(), leave, func(tx *bolt.Tx, by layout) error {
 			state.FileBytes = l.disk.count.fileBytes.Load()
 			if err := l.sealEntries(tx, s, by.chunk); err != nil {
 				return err

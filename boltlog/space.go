@@ -25,8 +25,10 @@ import (
 // What is free in the file is kept in reserve, in three parts:
 //
 //   - for hard states: all that is in the ring can still be sealed, and so votes
-//     go on for ever. No entry may take this.
-//   - for a snapshot, which lets the log shrink, beside the one it replaces.
+//     go on for ever. Nothing else takes it, and where it is not all there no entry
+//     goes into the ring.
+//   - for a snapshot, which lets the log shrink, beside the one it replaces. No
+//     entry takes it.
 //   - for entries that are under way, and those of Raft's own.
 //
 // When there is less, the log is short, and says so: no new commands should be
@@ -66,11 +68,14 @@ type room struct {
 	pause     time.Duration // until then
 }
 
-// forHardState is what only hard states and snapshots may use.
+// forHardState is what only hard states may use.
 func (r *room) forHardState() int { return r.slots + r.slots/4 + 8 }
 
+// forSnapshot is what entries leave for the next one.
+func (r *room) forSnapshot() int { return r.snapshot + r.snapshot/4 }
+
 // reserve is what should be free.
-func (r *room) reserve() int { return r.forHardState() + r.slots/2 + 8 + r.snapshot + r.snapshot/4 }
+func (r *room) reserve() int { return r.forHardState() + r.forSnapshot() + r.slots/2 + 8 }
 
 // step is the least by which the file grows.
 func (r *room) step() int { return 4 * r.slots }
@@ -115,7 +120,7 @@ func (l *Log) Short() bool {
 	}
 	if err := l.disk.provide(r.wanted + r.reserve()); err != nil {
 		if !errors.Is(err, raft.ErrDiskFull) {
-			l.failed = fmt.Errorf("enlarge %s: %w: %w", l.db.Path(), ErrFailed, explained(err))
+			l.failed = fmt.Errorf("enlarge %s: %w: %w", l.db.Path(), ErrFailed, readOnly(err))
 		}
 		return true
 	}
@@ -213,10 +218,21 @@ func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
-// explained adds to an error of the disk what there is to do about it.
-func explained(err error) error {
+// readOnly adds to an error of the disk what there is to do about it, if that is
+// that it takes no writes.
+func readOnly(err error) error {
 	if errors.Is(err, syscall.EROFS) {
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	}
+	return err
+}
+
+// explained likewise, where nothing has been promised yet: then a full disk is no
+// failure.
+func explained(err error) error {
+	switch err = readOnly(err); {
+	case noSpace(err) && !errors.Is(err, raft.ErrDiskFull):
+		return fmt.Errorf("%w: %w", raft.ErrDiskFull, err)
 	}
 	return err
 }
@@ -224,14 +240,14 @@ func explained(err error) error {
 // fitting runs a transaction that needs about so many pages, enlarging the file
 // where it must. f may be run several times, with smaller and smaller pieces.
 // When the disk has no room the error is raft.ErrDiskFull, and nothing changed;
-// any other is final. What is bound to the reserve leaves that alone.
-func (d *disk) fitting(pages int, bound bool, f func(*bolt.Tx, layout) error) (uint64, error) {
+// any other is final. At least so many pages are left free.
+func (d *disk) fitting(pages, leave int, f func(*bolt.Tx, layout) error) (uint64, error) {
 	r := &d.room
 	full := d.provide(pages + r.reserve())
 	switch {
 	case full != nil && !errors.Is(full, raft.ErrDiskFull):
 		return 0, full
-	case full != nil && bound && r.free < pages+r.forHardState():
+	case full != nil && r.free < pages+leave:
 		return 0, full
 	}
 	for i := 0; ; {
@@ -257,6 +273,9 @@ func (d *disk) countFree() error {
 	m, err := newestMeta(d.file)
 	if err != nil {
 		return err
+	}
+	if size := d.count.fileBytes.Load(); m.pages*pageSize > size {
+		return fmt.Errorf("%w: a transaction took %d pages of a file of %d bytes", ErrDamaged, m.pages, size)
 	}
 	s := d.db.Stats()
 	// The last page cannot be used: bbolt wants one more than it takes.

@@ -24,6 +24,7 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 		Traffic: api.Traffic{Dropped: map[string]uint64{}}, State: a.state(),
 	}
 	a.fillStorage(&s.Storage)
+	s.Warnings = append(s.Warnings, a.diskWarnings(s.Storage)...)
 	d := a.current()
 	if d == nil && a.haveKey.Load() {
 		s.Node.State = "starting"
@@ -53,7 +54,8 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	s.Members = memberList(st, peers, a.opened.Identity.ID)
 	s.Traffic = d.traffic(st.Drops)
 	s.Storage.LogBytes, s.Storage.Snapshot = uint64(st.LogBytes), uint64(st.Snapshot)
-	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), cardWarnings(s.Storage.Card)...)
+	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), memberDiskWarnings(s.Members)...)
+	s.Warnings = append(s.Warnings, cardWarnings(s.Storage.Card)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
 	return s, nil
 }
@@ -102,6 +104,10 @@ func memberList(st server.Status, peers map[raft.NodeID]udpcomms.Peer, self raft
 		if p, ok := st.Peers[m.ID]; ok {
 			lag := uint64(st.Last - min(p.Match, st.Last))
 			am.Lag = &lag
+			am.DiskShort = p.Short
+		}
+		if am.Self {
+			am.DiskShort = st.Short
 		}
 		out = append(out, am)
 	}
@@ -223,7 +229,7 @@ func (d *device) votersHeard(st server.Status) int {
 func urgent(ws []api.Warning) bool {
 	for _, w := range ws {
 		switch w.Code {
-		case "no_leader", "removed", "no_cluster", "not_admitted", "log_full":
+		case "no_leader", "removed", "no_cluster", "not_admitted", "log_full", "disk_full":
 			return true
 		}
 	}

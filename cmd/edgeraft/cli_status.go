@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -161,6 +162,12 @@ func storageLine(s api.Storage) string {
 	line := fmt.Sprintf("%d saves, log %s", s.Saves, size(s.LogBytes))
 	if s.Snapshot > 0 {
 		line += fmt.Sprintf(", snapshot at %d", s.Snapshot)
+	}
+	if d := s.Disk; d != nil {
+		line += fmt.Sprintf("; database %s, %s of it unused", size(d.FileBytes), size(d.UnusedBytes))
+		if d.Mode != api.DiskOK {
+			line += ", DISK " + strings.ToUpper(printable(d.Mode))
+		}
 	}
 	if s.Error != "" {
 		line += ", FAILED: " + printable(s.Error)
