@@ -103,6 +103,12 @@ func (d *Disk) Fail(fault func(Event) syscall.Errno) {
 	d.fault = fault
 }
 
+// Grows reports whether an event makes its file larger. It is for use by the
+// function given to Fail, while that is asked about it.
+func (d *Disk) Grows(e Event) bool {
+	return e.Kind == Write && e.Off+int64(len(e.Data)) > d.image.Size(e.Ino)
+}
+
 // do records an event and makes it happen, unless it is to fail. The caller
 // holds the lock.
 func (d *Disk) do(e Event) syscall.Errno {
