@@ -199,7 +199,7 @@ func (r *run) steps(n int, seed uint64) error {
 		})
 	}
 	source := rand.New(rand.NewPCG(seed, 1))
-	work := workload{r: source}
+	work := workload{r: source, growing: r.full}
 	for range n {
 		if source.IntN(30) == 0 && !r.early {
 			if _, err := r.call(request{Op: "close"}); err != nil {
