@@ -105,7 +105,8 @@ func (c *Core) takeEntries(b AppendRequest) bool {
 
 // appendAnswer promises what is durable and agrees with the leader, no more.
 func (c *Core) appendAnswer() AppendResponse {
-	r := AppendResponse{Match: min(c.verified, c.log.stable), Read: c.reads.round, Short: c.store.short}
+	r := AppendResponse{Match: min(c.verified, c.log.stable), Read: c.reads.round}
+	r.Short = c.store.short
 	if c.verified > r.Match {
 		r.Received = c.verified
 	}
