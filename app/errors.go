@@ -67,6 +67,8 @@ var known = []struct {
 		"send less at once"},
 	{raft.ErrAlreadyFounded, http.StatusConflict, api.CodeConflict, 0,
 		"see edgeraft status"},
+	{raft.ErrFounding, http.StatusConflict, api.CodeConflict, 0,
+		"edgeraft status says what it waits for; to found one on this device alone, remove bootstrap_expect and restart the agent"},
 	{raft.ErrNoSuccessor, http.StatusConflict, api.CodeConflict, 0,
 		"see edgeraft members list"},
 	{raft.ErrChangePending, http.StatusConflict, api.CodeConflict, retryNoLeaderMS,

@@ -31,6 +31,7 @@ var fixedPaths = map[string][]endpoint{
 		serve: (*Server).list}},
 	// Watchers have a limit of their own.
 	"/v1/watch":  {{method: http.MethodGet, params: []string{"from", "prefix"}, exempt: true, serve: (*Server).watch}},
+	"/v1/events": {{method: http.MethodGet, params: []string{"from"}, exempt: true, serve: (*Server).eventStream}},
 	"/v1/status": {{method: http.MethodGet, exempt: true, serve: (*Server).status}},
 	"/v1/members": {
 		{method: http.MethodGet, serve: (*Server).members},
@@ -41,7 +42,11 @@ var fixedPaths = map[string][]endpoint{
 	"/v1/join":     {{method: http.MethodPost, params: []string{"timeout"}, body: smallBody, key: keyNatural, serve: (*Server).join}},
 	"/healthz":     {{method: http.MethodGet, exempt: true, serve: (*Server).healthz}},
 	"/readyz":      {{method: http.MethodGet, exempt: true, serve: (*Server).readyz}},
+	"/metrics":     {{method: http.MethodGet, exempt: true, serve: (*Server).metrics}},
 }
+
+// The calls of the address for scrapers.
+var scrapedPaths = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true}
 
 const (
 	keyPath    = "/v1/kv/"

@@ -20,6 +20,7 @@ type Config struct {
 	Founder Founder
 	Store   *kv.Store
 	History *History // the one whose Publish observes Store
+	Events  *Events  // nil for none: a device that never changes
 	Limits  Limits
 	Log     *slog.Logger // for what goes wrong inside net/http; nil for nowhere
 }
@@ -30,6 +31,7 @@ type Server struct {
 	founder Founder
 	store   *kv.Store
 	history *History
+	cluster *Events
 	limits  Limits
 	log     *slog.Logger
 
@@ -48,12 +50,16 @@ func New(c Config) *Server {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Events == nil {
+		c.Events = NewEvents()
+	}
 	limits := c.Limits.withDefaults()
 	return &Server{
 		node:     c.Node,
 		founder:  c.Founder,
 		store:    c.Store,
 		history:  c.History,
+		cluster:  c.Events,
 		limits:   limits,
 		log:      c.Log,
 		requests: make(chan struct{}, limits.MaxRequests),
@@ -66,11 +72,13 @@ func New(c Config) *Server {
 // watchers, gives requests in flight shutdownGrace to finish, and returns nil.
 // Any other end is an error. A Server serves once: when one Serve ends, its
 // watchers do everywhere.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+func (s *Server) Serve(ctx context.Context, l net.Listener) error { return s.serve(ctx, l, s) }
+
+func (s *Server) serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 	base, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
 	server := &http.Server{
-		Handler:           s,
+		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

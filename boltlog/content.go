@@ -14,7 +14,8 @@ import (
 // "ring" and, since it is counted, "spent" (spent.go); bucket "ring" the ring
 // (ring.go); bucket "chunks" the entries that the ring has not (chunk.go); bucket
 // "snapshot", once there is one, "head", and pieces of the data under their
-// number, big-endian. Device, hard state, ring, what was spent, and head carry a
+// number, big-endian; bucket "founding", while a blank device founds a cluster
+// with others, "promised" (founding.go). Device, hard state, ring, what was spent, and head carry a
 // checksum of package wire; the head has one of the whole data.
 // The format is a byte and its complement, in this and every other layout.
 //
@@ -135,6 +136,9 @@ func (c *content) read(tx *bolt.Tx, r *ring, d *disk) error {
 	}
 	c.readSpent(state.Get(keySpent))
 	if err := c.readSnapshot(tx.Bucket(bucketSnapshot)); err != nil {
+		return err
+	}
+	if err := c.readFounding(tx.Bucket(bucketFounding)); err != nil {
 		return err
 	}
 	if c.format == format1 {

@@ -87,9 +87,15 @@ func (l *Log) save(s *raft.Save) error {
 	if err != nil {
 		return err
 	}
-	if s.Snapshot != nil || !l.ring.holds(len(l.cut)+len(l.fresh.data)) {
-		err = l.seal(sealing{state: s.State, first: first, last: last, reset: s.Reset, snapshot: s.Snapshot, tail: l.tail.with(edit, &l.fresh),
+	if s.Snapshot != nil || s.Founding != nil || !l.ring.holds(len(l.cut)+len(l.fresh.data)) {
+		err = l.seal(sealing{state: s.State, first: first, last: last, reset: s.Reset, snapshot: s.Snapshot, founding: s.Founding, tail: l.tail.with(edit, &l.fresh),
 			bound: len(s.Entries) > 0 && s.Snapshot == nil})
+		if err == nil && s.Founding != nil {
+			// With the transaction's meta page damaged, bbolt goes back by one. This
+			// shows that one is missing, so that no promise is forgotten.
+			l.disk.count.ringWrites.Add(1)
+			err = l.ring.save(l.disk, s.State, nil, nil)
+		}
 	} else if len(s.Entries) > 0 && l.disk.room.free < l.disk.room.forHardState() {
 		l.disk.room.short.Store(true)
 		return fmt.Errorf("%w: what is left is for votes", raft.ErrDiskFull)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/edgeraft/edgeraft/raft"
@@ -30,6 +31,9 @@ func randomSaves(t *testing.T, r *rand.Rand) {
 	boot := opened.Identity.Boot
 	for step := range 1 + r.IntN(12) {
 		s := randomSave(r, model)
+		if r.IntN(4) == 0 {
+			s.Founding = randomFounding(r)
+		}
 		save(t, l, s)
 		apply(&model, s)
 		if r.IntN(4) > 0 {
@@ -55,6 +59,9 @@ func apply(model *raft.Stored, s raft.Save) {
 		}
 	}
 	entries = append(entries, s.Entries...)
+	if s.Founding != nil {
+		model.Founding = *s.Founding
+	}
 	if s.Snapshot != nil {
 		model.Snapshot = s.Snapshot
 		entries = slices.DeleteFunc(entries, func(e raft.Entry) bool { return e.Index < s.First })
@@ -91,6 +98,9 @@ func compare(t *testing.T, step int, got Opened, model raft.Stored, boot uint64)
 func difference(got, want raft.Stored) string {
 	if got.State != want.State {
 		return fmt.Sprintf("state %+v, want %+v", got.State, want.State)
+	}
+	if !reflect.DeepEqual(got.Founding, want.Founding) {
+		return fmt.Sprintf("founding %+v, want %+v", got.Founding, want.Founding)
 	}
 	if !reflect.DeepEqual(got.Snapshot, want.Snapshot) {
 		return "the snapshot is another"
@@ -155,6 +165,26 @@ func resetting(r *rand.Rand, s raft.Save) raft.Save {
 		s.Entries = append(s.Entries, raft.Entry{Index: s.First + i, Term: s.State.Term, Kind: raft.EntryNoOp})
 	}
 	return s
+}
+
+// randomFounding is anything that a device may have promised, with founders so
+// many that no page of the file has room for them.
+func randomFounding(r *rand.Rand) *raft.Founding {
+	id := func(i int) raft.NodeID { return raft.NodeIDFrom([10]byte{byte(i)}) }
+	var f raft.Founding
+	if r.IntN(4) == 0 {
+		return &f
+	}
+	f.Promised = raft.Ballot{Round: 2 + r.Uint64N(100), Proposer: id(r.IntN(3))}
+	if n := r.IntN(raft.MaxExpect + 1); n > 0 {
+		conf := &raft.Configuration{}
+		for i := range n {
+			conf.Members = append(conf.Members, raft.Member{ID: id(i), Name: strings.Repeat("n", raft.MaxNameLen), Role: raft.Voter})
+		}
+		slices.SortFunc(conf.Members, func(a, b raft.Member) int { return strings.Compare(string(a.ID), string(b.ID)) })
+		f.Accepted, f.Charter = raft.Ballot{Round: 1, Proposer: id(0)}, &raft.Charter{Cluster: raft.ClusterIDFrom([16]byte{1}), Config: conf}
+	}
+	return &f
 }
 
 func randomSnapshot(r *rand.Rand, i raft.Index, term raft.Term) *raft.Snapshot {

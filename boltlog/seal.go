@@ -21,6 +21,7 @@ type sealing struct {
 	boot        *device // counts a boot
 	tail        *tail   // of the log, that is in no chunk yet
 	bound       bool    // it must leave room for snapshots
+	founding    *raft.Founding
 }
 
 // leave is how many pages must be free afterwards, apart from those that the
@@ -86,6 +87,11 @@ func (l *Log) seal(s sealing) error {
 			}
 			if s.snapshot != nil {
 				if err := putSnapshot(tx, s.snapshot, by.piece); err != nil {
+					return err
+				}
+			}
+			if s.founding != nil {
+				if err := putFounding(tx, *s.founding); err != nil {
 					return err
 				}
 			}

@@ -15,7 +15,7 @@ func (c *Core) receiveAppend(m Message, b AppendRequest) error {
 	if c.role != Follower || c.leader != m.From {
 		c.become(Follower, c.hard.Term, m.From)
 	}
-	c.elapsed = 0
+	c.heardLeader()
 	newRound := b.Read > c.reads.round
 	c.reads.round = max(c.reads.round, b.Read)
 

@@ -29,6 +29,8 @@ type Config struct {
 	// Now is what the device's monotonic clock shows when the Core is made; see
 	// SetNow.
 	Now Time
+	// Founding is how this device founds a cluster together with others.
+	Founding FoundingConfig
 
 	MaxCommandBytes  int // of one proposal
 	MaxProposals     int // this device's, not yet committed
@@ -80,6 +82,8 @@ func (cfg *Config) complete() error {
 		return errors.New("raft: the election timeout must be at least twice the heartbeat interval, which must be at least one tick")
 	case cfg.Random == nil:
 		return errors.New("raft: a source of chance is needed")
+	case cfg.Founding.Expect != 0 && (cfg.Founding.Expect < 2 || cfg.Founding.Expect > MaxExpect):
+		return fmt.Errorf("raft: %d devices cannot found a cluster together; 2 to %d can", cfg.Founding.Expect, MaxExpect)
 	}
 	orDefault(&cfg.StallTicks, 6*cfg.ElectionTicks)
 	orDefault(&cfg.MaxCommandBytes, DefaultMaxCommandBytes)
@@ -118,9 +122,11 @@ type Core struct {
 	// verified is the last entry known to agree with the leader of this term.
 	verified Index
 
-	elapsed int             // ticks since the leader was heard, or the campaign began
-	timeout int             // ticks after which to campaign
-	votes   map[NodeID]bool // answers to a campaign
+	elapsed int // ticks since the leader was heard, or the campaign began
+	timeout int // ticks after which to campaign
+	// suspicious: the leader is said to be gone (SuspectLeader).
+	suspicious bool
+	votes      map[NodeID]bool // answers to a campaign
 	// futile is how many candidacies in a row nobody decided in time.
 	futile int
 	// removedAt is the configuration that has no place for this device, as
@@ -137,6 +143,7 @@ type Core struct {
 	store     storage
 	proposals proposals
 	reads     localReads
+	founding  founding
 	out       []Message
 }
 
@@ -172,6 +179,7 @@ func New(cfg Config, from Stored) (*Core, error) {
 	c.commit = max(min(from.State.Commit, c.log.last()), c.applied)
 	c.store.savedTerm, c.store.savedVote = from.State.Term, from.State.Vote
 	c.proposals.init(cfg)
+	c.initFounding(from.Founding)
 	c.become(Follower, c.hard.Term, "")
 	if c.loneVoter() {
 		c.elapsed = c.timeout // nobody else to wait for
@@ -186,15 +194,20 @@ func (c *Core) loneVoter() bool {
 }
 
 // Found makes a blank device the first member of a new cluster. It is
-// ErrAlreadyFounded on any other.
+// ErrAlreadyFounded on any other, and ErrFounding on one that founds a cluster
+// together with others, or has agreed to.
 func (c *Core) Found(cluster ClusterID, name string) error {
 	if !c.hard.Cluster.IsZero() || c.hard.Term != 0 || c.log.last() != 0 {
 		return fmt.Errorf("found a cluster: %w", ErrAlreadyFounded)
 	}
-	c.hard.Cluster = cluster
-	c.become(Follower, 1, "")
+	switch {
+	case c.founding.state.Charter != nil:
+		return fmt.Errorf("found a cluster: it has agreed to one with others, which may exist by now: %w", ErrFounding)
+	case c.cfg.Founding.Expect > 0:
+		return fmt.Errorf("found a cluster: it expects %d devices: %w", c.cfg.Founding.Expect, ErrFounding)
+	}
 	conf := noMembers.with(Member{ID: c.cfg.ID, Name: name, Role: Voter})
-	c.appendLog(Entry{Index: 1, Term: 1, Kind: EntryConfig, Config: conf})
+	c.beFounded(&Charter{Cluster: cluster, Config: conf})
 	c.elapsed = c.timeout
 	return nil
 }
@@ -263,6 +276,7 @@ func (c *Core) Tick() {
 	c.store.tick()
 	c.proposals.tick()
 	c.tickReads()
+	c.tickFounding()
 	c.behaviour().tick(c)
 }
 
@@ -283,6 +297,9 @@ func (c *Core) TicksUntilWork() int {
 	}
 	if c.reads.waiting() {
 		n = min(n, c.cfg.HeartbeatTicks-c.reads.since)
+	}
+	if c.founds() {
+		n = min(n, c.ticksUntilFounding())
 	}
 	return max(min(n, c.ticksUntilRepeat()), 1)
 }

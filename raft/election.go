@@ -5,7 +5,7 @@ package raft
 // PreVote and CheckQuorum this keeps a server that merely cannot hear the
 // leader from disturbing the others (§4.2.3, §9.6).
 func (c *Core) hearsLeader() bool {
-	return c.role == Leader || c.leader != "" && c.elapsed < c.cfg.ElectionTicks
+	return c.role == Leader || c.leader != "" && c.elapsed < c.patience()
 }
 
 // mayCampaign reports whether this device has a vote: in the configuration in

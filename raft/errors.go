@@ -16,6 +16,8 @@ var (
 	ErrNotFounded = errors.New("this device belongs to no cluster yet")
 	// ErrAlreadyFounded: the device belongs to a cluster already.
 	ErrAlreadyFounded = errors.New("this device belongs to a cluster already")
+	// ErrFounding: the device founds its cluster together with others.
+	ErrFounding = errors.New("this device founds its cluster together with others")
 	// ErrBusy: a limit on work in flight is reached; try again later.
 	ErrBusy = errors.New("too many proposals are in flight")
 	// ErrLogFull: the log has reached its limit in bytes.

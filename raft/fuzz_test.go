@@ -66,8 +66,33 @@ func (f *fuzzInput) entries(prev Index) []Entry {
 	return es
 }
 
+func (f *fuzzInput) ballot() Ballot { return Ballot{Round: f.number(), Proposer: f.id()} }
+
+// charter is any, mostly one that could be.
+func (f *fuzzInput) charter() *Charter {
+	switch f.byte() % 4 {
+	case 0:
+		return nil
+	case 1:
+		return &Charter{Cluster: ClusterID{f.byte()}, Config: f.entry(1).Config}
+	}
+	return &Charter{Cluster: testCluster, Config: voters(idA, idB)}
+}
+
 func (f *fuzzInput) body() Body {
-	switch f.byte() % 20 {
+	switch f.byte() % 26 {
+	case 20:
+		return FoundingPrepare{Ballot: f.ballot(), Expect: int(f.byte() % 4)}
+	case 21:
+		return FoundingPromise{Ballot: f.ballot(), Accepted: f.ballot(), Charter: f.charter()}
+	case 22:
+		return FoundingAccept{Ballot: f.ballot(), Expect: int(f.byte() % 4), Charter: f.charter()}
+	case 23:
+		return FoundingAccepted{Ballot: f.ballot()}
+	case 24:
+		return FoundingRefused{Promised: f.ballot()}
+	case 25:
+		return Founded{Charter: f.charter()}
 	case 0:
 		return PreVoteRequest{LastIndex: Index(f.number()), LastTerm: Term(f.number())}
 	case 1:
@@ -140,7 +165,13 @@ type fuzzed struct {
 
 func (z *fuzzed) step() {
 	in := z.in
-	switch in.byte() % 17 {
+	switch in.byte() % 18 {
+	case 17:
+		z.HearJoin(in.id(), ClusterID{in.byte() / 255}, Join{Expect: int(in.byte() % 4)})
+		z.TellFounded(in.id())
+		if in.byte() > 200 {
+			z.HearCluster()
+		}
 	case 0, 1, 2, 3, 4, 5:
 		m := Message{Cluster: testCluster, From: in.id(), To: idA, Body: in.body()}
 		switch v := in.byte(); {
@@ -271,7 +302,7 @@ func (z *fuzzed) check() {
 		z.committed[i], _ = z.Entry(i)
 	}
 	z.term, z.commit = s.Term, s.Commit
-	if len(z.votes) > MaxMembers || len(z.store.held) > maxWithheld || len(z.lead.reads) > z.cfg.MaxPendingReads {
+	if len(z.founding.heard) > MaxMembers || len(z.founding.attempt.promises) > MaxMembers+1 || len(z.votes) > MaxMembers || len(z.store.held) > maxWithheld || len(z.lead.reads) > z.cfg.MaxPendingReads {
 		z.t.Fatal("a bound does not hold")
 	}
 	if now := z.ClusterTime(); now > maxTime || now < z.log.lastTime() {
@@ -290,8 +321,13 @@ func runFuzz(t *testing.T, script []byte) {
 	if in.byte() > 230 {
 		start = Stored{}
 	}
+	expect := 0
+	if start.State.Cluster.IsZero() {
+		expect = 2
+	}
 	cfg := Config{
-		ID: idA, ElectionTicks: 10, HeartbeatTicks: 2, Boot: 1, ProposalBase: 1000, Random: func(n int) int { return int(in.byte()) % n },
+		Founding: FoundingConfig{Expect: expect, MaxVoters: 3},
+		ID:       idA, ElectionTicks: 10, HeartbeatTicks: 2, Boot: 1, ProposalBase: 1000, Random: func(n int) int { return int(in.byte()) % n },
 		MaxUnsavedBytes: 2000, MaxPendingBytes: 2000, MaxInflight: 3, MaxAppendBytes: 500, MaxApplyBytes: 300, MaxProposals: 5, MaxPendingReads: 4, MaxForwardWindow: 4,
 		MaxSnapshotBytes: 90, MaxSnapshotRate: 40, MaxTrailBytes: 300,
 	}

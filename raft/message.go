@@ -8,6 +8,8 @@ type Message struct {
 	To      NodeID // "" only for Join: to whoever can be reached
 	Term    Term   // the sender's term; 0 in Join and JoinAnswer
 	Body    Body
+	// Level is the protocol level of the sender (level.go); 0 stands for 1.
+	Level uint32
 }
 
 // Body is one of the distinct kinds of message below. Each has its own type so
@@ -184,6 +186,9 @@ type Join struct {
 	// Replaces, where not "", is who the sender was until its storage was lost:
 	// a member that will not come back, whose place it is to take.
 	Replaces NodeID
+	// Expect, where not 0, says that the sender is blank and founds a cluster
+	// with as many devices, itself among them.
+	Expect int
 }
 
 // MaxReasonLen bounds JoinAnswer.Reason, in bytes.

@@ -81,7 +81,7 @@ func (c *Core) become(to Role, term Term, leader NodeID) {
 	c.role, c.leader = to, leader
 	c.votes = nil
 	c.lead = leaderState{}
-	c.elapsed = 0
+	c.elapsed, c.suspicious = 0, false
 	c.timeout = c.cfg.ElectionTicks + c.cfg.Random(c.cfg.ElectionTicks)
 	if leader != "" {
 		c.futile = 0

@@ -16,7 +16,8 @@ type withheld struct {
 
 // storage tracks what is durable, and holds back what depends on it.
 type storage struct {
-	dirty     bool      // term, vote, cluster, entries or snapshot changed since the last Save
+	dirty     bool      // term, vote, cluster, entries, snapshot or founding changed since the last Save
+	founding  bool      // what was promised in a founding must go with the next Save
 	snapshot  *Snapshot // to be in the next Save
 	reset     bool      // what is stored of the log must go with the next Save
 	resetSeq  uint64    // the last Save with which that was so
@@ -90,6 +91,10 @@ func (c *Core) takeSave() *Save {
 	if s.reset {
 		s.resetSeq = s.seq
 	}
+	if s.founding {
+		promised := c.founding.state
+		save.Founding, s.founding = &promised, false
+	}
 	s.snapshot, s.reset = nil, false
 	s.pending = append(s.pending, pendingSave{s.seq, c.hard.Term, c.hard.Vote, c.log.last()})
 	return save
@@ -119,6 +124,7 @@ func (c *Core) Saved(seq uint64) {
 		c.elapsed = 0 // only now may it have come of anything
 	}
 	c.behaviour().saved(c, c.log.stable > before)
+	c.foundingSaved()
 }
 
 // SavedState reports that the hard state of Save seq is on stable storage, while

@@ -195,7 +195,7 @@ func (c *Core) receiveSnapshot(m Message, b SnapshotRequest) error {
 	if c.role != Follower || c.leader != m.From {
 		c.become(Follower, c.hard.Term, m.From)
 	}
-	c.elapsed = 0
+	c.heardLeader()
 	if b.Index <= c.commit || c.log.matches(b.Index, b.Term) {
 		// Its entries are here. What a leader has in a snapshot is committed.
 		c.verified = max(c.verified, b.Index)

@@ -27,6 +27,9 @@ const (
 // Step takes in a message. An error says why it was dropped; the state is then
 // as before, but for a newer term that the message brought.
 func (c *Core) Step(m Message) error {
+	if foundingMessage(m) {
+		return c.stepFounding(m)
+	}
 	if err := c.admit(m); err != nil {
 		return err
 	}
@@ -80,6 +83,7 @@ func (c *Core) admit(m Message) error {
 	if c.hard.Cluster.IsZero() && !m.Cluster.IsZero() && isAppend && m.Term > 0 {
 		c.hard.Cluster = m.Cluster
 		c.store.dirty = true
+		c.leaveFounding()
 		return nil
 	}
 	return fmt.Errorf("message %T from %s: %w", m.Body, m.From, ErrForeign)

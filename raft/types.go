@@ -134,6 +134,9 @@ type Save struct {
 	// First is the first entry that is still needed; stored ones below it may
 	// go. It is at most one above the index of the stored Snapshot.
 	First Index
+	// Founding, when not nil, replaces what is stored of a founding; the zero
+	// Founding removes it.
+	Founding *Founding
 }
 
 // Snapshot is the state after an entry, which stands for all entries up to it.
@@ -158,6 +161,9 @@ func (s *Save) Merge(next Save) {
 	if next.Snapshot != nil {
 		s.Snapshot = next.Snapshot
 	}
+	if next.Founding != nil {
+		s.Founding = next.Founding
+	}
 	if next.Reset {
 		s.Reset, s.Entries = true, next.Entries
 		return
@@ -177,6 +183,7 @@ func (s *Save) Merge(next Save) {
 // Stored is what a Log held when it was opened: the input for New.
 type Stored struct {
 	State    HardState
+	Founding Founding  // of a device that belongs to no cluster yet
 	Snapshot *Snapshot // nil: none
 	// Entries are contiguous. The first has index 1, or at most one above that
 	// of the Snapshot.

@@ -12,6 +12,8 @@ fuzztime=${3:-60s}
 echo "== $seeds seeds from $first"
 go test ./raft/rafttest -timeout 0 -count=1 -run 'Sim$' -v -seeds "$seeds" -first "$first"
 
+go test ./raft/rafttest -timeout 0 -count=1 -run 'Founding$' -v -seeds "$seeds" -first "$first"
+
 grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | while read -r dir; do
 	grep -h '^func Fuzz' "$dir"/*_test.go | sed 's/^func \([A-Za-z0-9]*\).*/\1/' | while read -r target; do
 		echo "== $dir $target, $fuzztime"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the agent as static Linux binaries into dist/ and prints their sizes.
+# Builds the agent as static Linux binaries into dist/ ($DIST) and prints their
+# sizes.
 #
 #   scripts/cross-build.sh                 all targets
 #   scripts/cross-build.sh armv6 arm64     only these
@@ -54,11 +55,12 @@ for target in "$@"; do
 	settings "$target" >/dev/null
 done
 
-mkdir -p dist
+dist=${DIST:-dist}
+mkdir -p "$dist"
 echo "edgeraft $version"
 printf '%-10s %12s %8s\n' target bytes MiB
 for target in "$@"; do
-	out=dist/edgeraft-linux-$target
+	out=$dist/edgeraft-linux-$target
 	env_of_target=$(settings "$target")
 	# The settings are words on purpose: NAME=value each.
 	# shellcheck disable=SC2086

@@ -1,7 +1,9 @@
 #!/bin/sh
 # test-deps.sh - install what the tests need besides Go, where it is missing:
-# iproute2 and nftables (packages discovery and integration), and
-# qemu-user-static (the three-process test as ARM code). On Debian and its
+# iproute2 and nftables (packages discovery and integration), qemu-user-static
+# (the three-process test as ARM code), mmdebstrap, systemd-container and systemd
+# (integration/systemd), zsh and fish (their completion), python3 and nodejs (the
+# examples in docs). On Debian and its
 # relatives, as root; elsewhere it says what to install, which is a failure only
 # with EDGERAFT_TEST_NO_SKIP=1.
 set -eu
@@ -14,6 +16,14 @@ PATH=$PATH:/usr/sbin:/sbin
 need ip iproute2
 need nft nftables
 need qemu-arm-static qemu-user-static
+need mmdebstrap mmdebstrap
+need systemd-nspawn systemd-container
+need systemd-analyze systemd
+need zsh zsh
+need fish fish
+need python3 python3
+need node nodejs
+need curl curl
 [ "$(id -u)" -eq 0 ] || need fusermount3 fuse3 # root mounts without it
 [ -n "$missing" ] || exit 0
 

@@ -26,7 +26,7 @@ step "tests, with the race detector"
 go test -race -timeout 10m ./...
 
 step "the simulator, and the bugs planted for it to catch"
-go test ./raft/rafttest -v -run 'Sim$|Planted$'
+go test ./raft/rafttest -v -run 'Sim$|Founding$|Planted$'
 
 step "the comparisons do the work they measure"
 for dir in internal/compare internal/compare/storage; do
@@ -49,6 +49,9 @@ GOARCH=386 CGO_ENABLED=0 go test -skip Planted ./raft/... ./boltlog ./app/... ./
 
 step "static binaries for all targets"
 scripts/cross-build.sh
+
+step "Debian packages"
+scripts/package.sh
 
 step "three agents as ARM code"
 for target in "armv6 qemu-arm-static" "arm64 qemu-aarch64-static"; do

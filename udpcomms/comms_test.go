@@ -24,6 +24,7 @@ func TestSendAndReceive(t *testing.T) {
 			}
 			a, b := listen(t, alice, on(c.listenA)), listen(t, bob, on(c.listenB))
 			a.Hint(bob, []netip.AddrPort{at(b, c.hostB)})
+			prove(t, b.sealer, a.sealer)
 			want := note(alice, bob, 1)
 			a.Send(want)
 			wantSame(t, receive(t, b), want)
@@ -68,7 +69,7 @@ func TestListenSaysWhatIsWrong(t *testing.T) {
 
 func TestCloseEndsEverything(t *testing.T) {
 	a, b := listen(t, alice, withSeeds("no.such.host.invalid:1")), listen(t, bob)
-	meet(a, b)
+	meet(t, a, b)
 	for i := range uint64(10) {
 		a.Send(large(alice, bob, 1<<20, i)) // goroutines are in the midst of it
 	}
@@ -110,7 +111,9 @@ func TestJoinGoesToEveryoneKnown(t *testing.T) {
 	b, c := listen(t, bob), listen(t, carol)
 	seeded := newDevice(t, "dddddddddddddddd")
 	a := listen(t, alice, withSeeds(seeded.addr().String()))
-	meet(a, b)
+	seeded.meet(a)
+	prove(t, c.sealer, a.sealer)
+	meet(t, a, b)
 	a.Hint(carol, []netip.AddrPort{local(c)})
 	join := raft.Message{From: alice, Body: raft.Join{Name: "pi"}}
 	a.Send(join)
@@ -149,7 +152,7 @@ func TestRoaming(t *testing.T) {
 	d := newDevice(t, alice)
 	d.settle(b)
 	moved := newDevice(t, alice)
-	moved.seal = d.seal // the same agent, elsewhere
+	moved.seal, moved.met = d.seal, d.met // the same agent, elsewhere
 	moved.settle(b)
 	if peers := b.Peers(); len(peers) != 1 || peers[0].Addr != moved.addr() {
 		t.Fatalf("peers %+v, the device is at %v", peers, moved.addr())
@@ -164,6 +167,7 @@ func TestRoaming(t *testing.T) {
 func TestReplayFromElsewhereMovesNobody(t *testing.T) {
 	b := listen(t, bob)
 	d, thief := newDevice(t, alice), newDevice(t, carol)
+	d.meet(b)
 	packet := d.sealed(bob, message(t, note(alice, bob, 1)))
 	d.write(b, packet)
 	receiveNote(t, b, 1)
@@ -181,8 +185,8 @@ func TestReplayFromElsewhereMovesNobody(t *testing.T) {
 
 func TestDevicesTellEachOtherAddresses(t *testing.T) {
 	a, b, c := listen(t, alice), listen(t, bob), listen(t, carol)
-	meet(a, b)
-	meet(c, b)
+	meet(t, a, b)
+	meet(t, c, b)
 	a.Send(note(alice, bob, 1))
 	receiveNote(t, b, 1)
 	c.Send(note(carol, bob, 2))
@@ -212,6 +216,7 @@ func TestDevicesTellEachOtherAddresses(t *testing.T) {
 
 func TestLargeMessageToCandidatesOnlyFindsItsWay(t *testing.T) {
 	a, b := listen(t, alice), listen(t, bob)
+	prove(t, b.sealer, a.sealer)
 	a.Hint(bob, []netip.AddrPort{local(b)})
 	want := large(alice, bob, 64<<10, 1)
 	a.Send(want)
@@ -270,7 +275,7 @@ func TestNetworkErrorsAreCounted(t *testing.T) {
 	b := listen(t, bob)
 	a.Hint(carol, addrs("[2001:db8::1]:1")) // not from an IPv4 socket
 	a.Send(note(alice, carol, 1))
-	meet(a, b)
+	meet(t, a, b)
 	a.Send(note(alice, bob, 2)) // works on
 	receiveNote(t, b, 2)
 	for a.Stats().Dropped["send_failed"] == 0 {

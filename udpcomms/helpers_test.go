@@ -71,8 +71,11 @@ func at(c *Comms, host string) netip.AddrPort {
 
 func local(c *Comms) netip.AddrPort { return at(c, "127.0.0.1") }
 
-// meet tells each of the two where the other is.
-func meet(a, b *Comms) {
+// meet tells each of the two where the other is, and that it is no recording.
+func meet(t testing.TB, a, b *Comms) {
+	t.Helper()
+	prove(t, a.sealer, b.sealer)
+	prove(t, b.sealer, a.sealer)
 	a.Hint(b.self, []netip.AddrPort{local(b)})
 	b.Hint(a.self, []netip.AddrPort{local(a)})
 }
@@ -130,6 +133,7 @@ type device struct {
 	id   raft.NodeID
 	seal *seal.Sealer
 	conn *net.UDPConn
+	met  map[*Comms]bool // that it has proved to that it is no recording
 }
 
 func newDevice(t testing.TB, id raft.NodeID) *device {
@@ -139,7 +143,7 @@ func newDevice(t testing.TB, id raft.NodeID) *device {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return &device{t: t, id: id, seal: newSealer(t, testKey, id, 1), conn: conn}
+	return &device{t: t, id: id, seal: newSealer(t, testKey, id, 1), conn: conn, met: map[*Comms]bool{}}
 }
 
 func (d *device) addr() netip.AddrPort { return d.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
@@ -165,7 +169,31 @@ func (d *device) sealed(to raft.NodeID, plain []byte) []byte {
 // say sends a packet as the device.
 func (d *device) say(to *Comms, plain []byte) {
 	d.t.Helper()
+	d.meet(to)
 	d.write(to, d.sealed(to.self, plain))
+}
+
+// meet makes the device and a Comms know that neither is a recording.
+func (d *device) meet(to *Comms) {
+	d.t.Helper()
+	if !d.met[to] {
+		d.met[to] = true
+		prove(d.t, to.sealer, d.seal)
+		prove(d.t, d.seal, to.sealer)
+	}
+}
+
+// prove makes one sealer take packets of another.
+func prove(t testing.TB, by, of *seal.Sealer) {
+	t.Helper()
+	p, err := of.Seal(nil, "", make([]byte, 100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := of.Receive(by.Receive(p, netip.AddrPort{}).Reply, netip.AddrPort{})
+	if in := by.Receive(answer.Reply, netip.AddrPort{}); in.From == "" {
+		t.Fatal(in.Err)
+	}
 }
 
 // message is a message in its packet, not sealed yet.
@@ -196,11 +224,11 @@ func (d *device) hear() (from raft.NodeID, plain []byte) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	from, plain, err = d.seal.Open(buf[:n])
-	if err != nil {
-		d.t.Fatal(err)
+	in := d.seal.Receive(buf[:n], netip.AddrPort{})
+	if in.Err != nil {
+		d.t.Fatal(in.Err)
 	}
-	return from, plain
+	return in.From, in.Plain
 }
 
 // lines collects log lines.

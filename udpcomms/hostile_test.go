@@ -30,7 +30,7 @@ func TestBadDatagramsAreDroppedAndCounted(t *testing.T) {
 	oldPacket, _ := old.Seal(nil, bob, good)
 	mine, _ := b.sealer.Seal(nil, "", good)
 	version := d.sealed(bob, good)
-	version[0]++
+	version[0] = 3
 	large := make([]byte, 2000)
 	for reason, datagrams := range map[string][][]byte{
 		"too_short":  {nil, {0}, make([]byte, seal.Overhead-1)},

@@ -45,6 +45,8 @@ func between(t *testing.T, a, b *Comms, n *network, seed uint64) {
 	n.wg.Go(func() { n.carry(n.near, n.far, local(b), rand.New(rand.NewPCG(seed, 1))) })
 	n.wg.Go(func() { n.carry(n.far, n.near, local(a), rand.New(rand.NewPCG(seed, 2))) })
 	a.Hint(b.self, []netip.AddrPort{n.near.LocalAddr().(*net.UDPAddr).AddrPort()})
+	prove(t, a.sealer, b.sealer)
+	prove(t, b.sealer, a.sealer)
 	b.Hint(a.self, []netip.AddrPort{n.far.LocalAddr().(*net.UDPAddr).AddrPort()})
 }
 
@@ -136,7 +138,7 @@ func TestNoDatagramIsTooLong(t *testing.T) {
 // One large message after the other must not need more memory than a few.
 func TestLargeMessagesReuseMemory(t *testing.T) {
 	a, b := listen(t, alice), listen(t, bob)
-	meet(a, b)
+	meet(t, a, b)
 	for i := range uint64(12) {
 		a.Send(large(alice, bob, 1<<20, i))
 		receive(t, b)
@@ -161,7 +163,7 @@ func TestLargeMessagesToManyAtOnce(t *testing.T) {
 	var others []*Comms
 	for i := range byte(4) {
 		c := listen(t, raft.NodeIDFrom([10]byte{7, i}))
-		meet(a, c)
+		meet(t, a, c)
 		others = append(others, c)
 	}
 	for i, c := range others {
@@ -184,7 +186,7 @@ func TestLargeMessagesToManyAtOnce(t *testing.T) {
 
 func BenchmarkSmall(b *testing.B) {
 	from, to := listen(b, alice), listen(b, bob)
-	meet(from, to)
+	meet(b, from, to)
 	m := note(alice, bob, 1)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -195,7 +197,7 @@ func BenchmarkSmall(b *testing.B) {
 
 func BenchmarkLarge1MiB(b *testing.B) {
 	from, to := listen(b, alice), listen(b, bob)
-	meet(from, to)
+	meet(b, from, to)
 	m := large(alice, bob, 1<<20, 1)
 	b.SetBytes(1 << 20)
 	b.ReportAllocs()

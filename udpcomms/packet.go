@@ -17,6 +17,8 @@ import (
 //	missing    ID of the message (8), then runs: first index (2), number (2)
 //	where-is   device ID (16)
 //	addresses  device ID (16), then addresses: length 4 or 16 (1), IP, port (2)
+//	probe      a number (8), which an echo returns
+//	echo       the number (8)
 //
 // with big-endian numbers. A change of a layout needs a new kind. Kinds are
 // never reused; an unknown one is dropped and counted as malformed.
@@ -26,6 +28,8 @@ const (
 	kindMissing   = 3
 	kindWhereIs   = 4
 	kindAddresses = 5
+	kindProbe     = 8
+	kindEcho      = 9
 )
 
 // fragmentHeader is what a fragment has before its data.

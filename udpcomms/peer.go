@@ -29,12 +29,15 @@ type peer struct {
 	queueBytes int
 	controls   []control
 	sending    bool // a goroutine is emptying the queues
+
+	roundTrip roundTrip
 }
 
-// control is a packet of our own that goes ahead of messages, or fragments to
-// be repeated.
+// control is a packet of our own that goes ahead of messages, one that is sealed
+// already, or fragments to be repeated.
 type control struct {
 	packet []byte
+	sealed []byte
 	repeat *outbound
 	runs   []run
 }

@@ -41,19 +41,41 @@ func (c *Comms) take(datagram []byte, src netip.AddrPort, now time.Time) {
 		c.stats.drop(dropTooLong)
 		return
 	}
-	from, plain, err := c.sealer.Open(datagram)
-	if err != nil {
-		reason, stranger := sealDrop(err)
-		c.stats.drop(reason)
-		if stranger {
-			c.stats.met(src, err, now)
-			if c.stats.mayLog(logStranger, now) {
-				c.logger.Warn("a packet was dropped that does not belong to this cluster", "from", src, "reason", err)
-			}
-		}
+	in := c.sealer.Receive(datagram, src)
+	if in.Reply != nil {
+		c.write(in.Reply, src)
+	}
+	if in.Err != nil {
+		c.refused(in.Err, src, now)
 		return
 	}
-	c.heard(from, src, now)
+	for _, p := range in.Proved {
+		c.handle(p.From, p.Via, p.Plain, now)
+	}
+	if in.From == "" {
+		return
+	}
+	c.heard(in.From, src, now)
+	if in.Plain != nil {
+		c.handle(in.From, src, in.Plain, now)
+	}
+}
+
+// refused counts a packet that is not taken, and tells of strangers.
+func (c *Comms) refused(err error, src netip.AddrPort, now time.Time) {
+	reason, stranger := sealDrop(err)
+	c.stats.drop(reason)
+	if !stranger {
+		return
+	}
+	c.stats.met(src, err, now)
+	if c.stats.mayLog(logStranger, now) {
+		c.logger.Warn("a packet was dropped that does not belong to this cluster", "from", src, "reason", err)
+	}
+}
+
+// handle takes a packet that is proved to be of a device, and fresh.
+func (c *Comms) handle(from raft.NodeID, src netip.AddrPort, plain []byte, now time.Time) {
 	if reason := c.dispatch(from, src, plain, now); reason != noDrop {
 		c.stats.drop(reason)
 	}
@@ -115,6 +137,8 @@ func (c *Comms) dispatch(from raft.NodeID, src netip.AddrPort, plain []byte, now
 			return dropMalformed
 		}
 		c.learn(src, id, addrs, now)
+	case kindProbe, kindEcho:
+		return c.probed(from, plain, now)
 	default:
 		return dropMalformed
 	}

@@ -109,6 +109,20 @@ func (c *Comms) sendControl(to raft.NodeID, packet control, now time.Time) {
 	c.startSending(p)
 }
 
+// SendSealed sends a device a packet that the Sealer made, as it is, with what is
+// known of where that device is. Like Send it never blocks and promises nothing.
+func (c *Comms) SendSealed(to raft.NodeID, packet []byte) {
+	now := time.Now()
+	c.mu.Lock()
+	p := c.lookUp(to, now)
+	c.mu.Unlock()
+	if p == nil {
+		c.stats.drop(dropTooManyPeers)
+		return
+	}
+	c.sendControl(to, control{sealed: packet}, now)
+}
+
 // startSending sees to it that a goroutine empties the peer's queues. The
 // caller holds mu, and is not closed.
 func (c *Comms) startSending(p *peer) {
@@ -163,6 +177,10 @@ func (c *Comms) sendNext(p *peer, s *scratch) bool {
 	c.mu.Unlock()
 
 	switch {
+	case ctrl.sealed != nil:
+		for _, target := range s.targets {
+			c.write(ctrl.sealed, target)
+		}
 	case ctrl.repeat != nil:
 		c.sendFragments(s, ctrl.repeat, ctrl.runs)
 	case isControl:
@@ -250,15 +268,19 @@ func (c *Comms) sendPacket(s *scratch, to raft.NodeID, plain []byte) {
 		return
 	}
 	for _, target := range s.targets {
-		n, err := c.conn.WriteToUDPAddrPort(s.packet, target)
-		switch {
-		case err == nil:
-			c.stats.sentPackets.Add(1)
-			c.stats.sentBytes.Add(uint64(n))
-		case errors.Is(err, net.ErrClosed):
-			return
-		default:
-			c.stats.failed(dropSendFailed, err)
-		}
+		c.write(s.packet, target)
+	}
+}
+
+// write writes a sealed packet to an address.
+func (c *Comms) write(packet []byte, target netip.AddrPort) {
+	n, err := c.conn.WriteToUDPAddrPort(packet, target)
+	switch {
+	case err == nil:
+		c.stats.sentPackets.Add(1)
+		c.stats.sentBytes.Add(uint64(n))
+	case errors.Is(err, net.ErrClosed):
+	default:
+		c.stats.failed(dropSendFailed, err)
 	}
 }

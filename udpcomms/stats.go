@@ -21,7 +21,9 @@ const (
 	dropAuth
 	dropReplay
 	dropOldBoot
-	dropTooManySenders
+	dropUnproved
+	dropTwin
+	dropControl
 	dropNotForUs
 	dropOwn
 	dropMalformed
@@ -37,6 +39,7 @@ const (
 	dropUnsendable
 	dropSendFailed
 	dropReadFailed
+	dropLateEcho
 	dropReasons // how many there are
 )
 
@@ -49,7 +52,9 @@ var dropNames = [dropReasons]string{
 	dropAuth:              "auth",               // received: forged, damaged, or another cluster name
 	dropReplay:            "replay",             // received: repeated by the network or an attacker
 	dropOldBoot:           "old_boot",           // received: from before the sender's restart
-	dropTooManySenders:    "too_many_senders",   // received: a limit of package seal
+	dropUnproved:          "unproved",           // received: kept until its sender proves that it is no recording
+	dropTwin:              "twin",               // received: of another device with this one's ID
+	dropControl:           "control",            // received: authentic, between Sealers, not understood
 	dropNotForUs:          "not_for_us",         // received: sealed or addressed to another device
 	dropOwn:               "own",                // received: our own packet
 	dropMalformed:         "malformed",          // received: authentic, but breaks the format
@@ -65,6 +70,7 @@ var dropNames = [dropReasons]string{
 	dropUnsendable:        "unsendable",         // to send: the message breaks a rule of the caller's
 	dropSendFailed:        "send_failed",        // to send: the network refused the packet
 	dropReadFailed:        "read_failed",        // the socket reported an error
+	dropLateEcho:          "late_echo",          // received: an answer to an earlier probe
 }
 
 // sealDrop is the reason for an error of seal.Open, and whether it tells of a
@@ -85,8 +91,12 @@ func sealDrop(err error) (reason drop, stranger bool) {
 		return dropWrongKey, true
 	case errors.Is(err, seal.ErrOldBoot):
 		return dropOldBoot, true
-	case errors.Is(err, seal.ErrTooMany):
-		return dropTooManySenders, true
+	case errors.Is(err, seal.ErrUnproved):
+		return dropUnproved, false
+	case errors.Is(err, seal.ErrTwin):
+		return dropTwin, true
+	case errors.Is(err, seal.ErrControl):
+		return dropControl, false
 	}
 	return dropAuth, true
 }

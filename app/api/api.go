@@ -132,8 +132,27 @@ type Status struct {
 	Cluster  Cluster   `json:"cluster"`
 	Members  []Member  `json:"members"`
 	Traffic  Traffic   `json:"traffic"`
+	MQTT     *MQTT     `json:"mqtt,omitempty"` // absent where it is no transport
 	Storage  Storage   `json:"storage"`
 	State    State     `json:"state"`
+	Founding *Founding `json:"founding,omitempty"` // on a blank device that founds a cluster with others
+}
+
+// Founding is how the founding of a cluster by several blank devices stands, as
+// this one sees it.
+type Founding struct {
+	Expect int       `json:"expect"` // how many devices found it
+	Heard  []Founder `json:"heard"`  // this one, and the others that were heard lately
+	// ClusterID and Agreed are what this device agreed to found; absent when
+	// nothing yet.
+	ClusterID string    `json:"cluster_id,omitempty"`
+	Agreed    []Founder `json:"agreed,omitempty"`
+}
+
+// Founder is one of the devices that found a cluster.
+type Founder struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
 }
 
 // Warning is something that is wrong, and what to do about it.
@@ -180,11 +199,36 @@ type Member struct {
 	Transport string `json:"transport,omitempty"`
 	// LastContactMS is how long ago it was last heard; absent when never.
 	LastContactMS *int64 `json:"last_contact_ms,omitempty"`
+	// RoundTripUS is how long an answer by Transport takes, in microseconds; absent
+	// while that is not known. Paths are all ways to it.
+	RoundTripUS int64  `json:"round_trip_us,omitempty"`
+	Paths       []Path `json:"paths,omitempty"`
 	// Lag is how many entries its stable log is behind; known to the leader only.
 	Lag *uint64 `json:"lag,omitempty"`
 	// DiskShort says that its disk has no room for new commands; known to the
 	// leader only, and on the device itself.
 	DiskShort bool `json:"disk_short,omitempty"`
+}
+
+// Path is one way to a member, as this device sees it.
+type Path struct {
+	Transport     string `json:"transport"`
+	Used          bool   `json:"used"`   // alone; where none is, all are
+	Broken        bool   `json:"broken"` // it does not answer
+	LastContactMS *int64 `json:"last_contact_ms,omitempty"`
+	RoundTripUS   int64  `json:"round_trip_us,omitempty"`
+}
+
+// MQTT is how the connection to the broker fares.
+type MQTT struct {
+	Connected bool     `json:"connected"`
+	Broker    string   `json:"broker"` // the one connected to, or tried last
+	ForMS     int64    `json:"for_ms"` // for how long it has been so
+	Error     string   `json:"error,omitempty"`
+	Refused   []string `json:"refused,omitempty"` // what the broker does not allow
+	MaxPacket int      `json:"max_packet,omitempty"`
+	// KeepAliveMS is the keep-alive in force.
+	KeepAliveMS int64 `json:"keepalive_ms,omitempty"`
 }
 
 // Traffic counts what the transports did since the start.
@@ -206,6 +250,8 @@ type Storage struct {
 	Error    string `json:"error,omitempty"`
 	// Disk is whether the disk has room for the log.
 	Disk *Disk `json:"disk,omitempty"`
+	// WritingMS is how long the write that is under way has lasted.
+	WritingMS int64 `json:"writing_ms,omitempty"`
 
 	Written  *Written  `json:"written,omitempty"`
 	Card     *Card     `json:"card,omitempty"`

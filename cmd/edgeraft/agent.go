@@ -20,6 +20,7 @@ import (
 	"github.com/edgeraft/edgeraft/boltlog"
 	"github.com/edgeraft/edgeraft/internal/seal"
 	"github.com/edgeraft/edgeraft/raft"
+	"github.com/edgeraft/edgeraft/raft/server"
 )
 
 // agent is the device as the socket sees it (app.Node). It answers from the
@@ -27,12 +28,17 @@ import (
 type agent struct {
 	cfg     Config
 	log     *slog.Logger
+	level   *slog.LevelVar // of log
+	manager *supervisor
 	started time.Time
 	store   *kv.Store
 	app     *once.App // around store
 	history *app.History
-	db      *boltlog.Log
-	opened  boltlog.Opened
+	events  *app.Events
+	// lastChange is what changed told of; its alone.
+	lastChange server.Change
+	db         *boltlog.Log
+	opened     boltlog.Opened
 
 	keyBrought chan seal.Key // takes one
 	haveKey    atomic.Bool   // the device is up or starting
@@ -43,14 +49,15 @@ type agent struct {
 	deviceUp chan struct{}
 }
 
-func newAgent(cfg Config, logger *slog.Logger, db *boltlog.Log, opened boltlog.Opened) *agent {
+func newAgent(cfg Config, logger *slog.Logger, level *slog.LevelVar, db *boltlog.Log, opened boltlog.Opened) *agent {
 	history := app.NewHistory(app.HistoryLimits{
 		Events: cfg.Limits.WatchHistoryEvents, Bytes: cfg.Limits.WatchHistoryBytes,
 	})
 	store := kv.New(kv.Options{Observe: history.Publish, Restored: history.Restored})
 	return &agent{
-		cfg: cfg, log: logger, started: time.Now(), db: db, opened: opened,
-		history: history, store: store, app: once.New(store),
+		cfg: cfg, log: logger, level: level, manager: newSupervisor(logger),
+		started: time.Now(), db: db, opened: opened,
+		history: history, events: app.NewEvents(), store: store, app: once.New(store),
 		keyBrought: make(chan seal.Key, 1),
 		deviceUp:   make(chan struct{}),
 	}

@@ -8,18 +8,15 @@ import (
 	"github.com/edgeraft/edgeraft/internal/seal"
 	"github.com/edgeraft/edgeraft/raft"
 	"github.com/edgeraft/edgeraft/raft/server"
-	"github.com/edgeraft/edgeraft/udpcomms"
 )
 
 // What is read while there is no leader says since when.
 func TestLeaderContact(t *testing.T) {
 	const self, other raft.NodeID = "aliceaaaaaaaaaaa", "bobbbbbbbbbbbbbb"
-	sealer, err := seal.New(seal.NewKey(), "default", self, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
 	logger := slog.New(slog.DiscardHandler)
-	comms, err := udpcomms.Listen(udpcomms.Config{Listen: "127.0.0.1:0", Self: self, Seal: sealer, Logger: logger})
+	cfg := defaultConfig(host{root: true})
+	cfg.UDP.Listen = "127.0.0.1:0"
+	comms, err := openTransports(cfg, seal.NewKey(), self, 1, logger)
 	if err != nil {
 		t.Fatal(err)
 	}

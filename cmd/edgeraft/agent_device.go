@@ -17,7 +17,6 @@ import (
 	"github.com/edgeraft/edgeraft/internal/seal"
 	"github.com/edgeraft/edgeraft/raft"
 	"github.com/edgeraft/edgeraft/raft/server"
-	"github.com/edgeraft/edgeraft/udpcomms"
 )
 
 // ticksPerHeartbeat is how finely the core divides time.
@@ -40,7 +39,7 @@ type device struct {
 	// replaces is who this device was before it lost its storage.
 	replaces []raft.NodeID
 	key      seal.Key
-	comms    *udpcomms.Comms
+	comms    *transports
 	server   *server.Server
 
 	mu          sync.Mutex
@@ -59,27 +58,42 @@ func (a *agent) runDevice(ctx context.Context, key seal.Key) error {
 	a.setDevice(d)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	errs := make(chan error, 2)
-	go func() { errs <- d.server.Run(ctx) }()
-	go func() { errs <- d.discover(ctx) }()
-	err = <-errs
-	stop()
-	return errors.Join(err, <-errs)
+	parts := []func(context.Context) error{d.server.Run, d.discover, d.takeHints}
+	errs := make(chan error, len(parts))
+	for _, run := range parts {
+		go func() { errs <- run(ctx) }()
+	}
+	for range parts {
+		err = errors.Join(err, <-errs)
+		stop()
+	}
+	return err
+}
+
+// takeHints tells the server what the broker says of other devices.
+func (d *device) takeHints(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case h := <-d.comms.hints:
+			// Both only fail when all ends.
+			if h.found {
+				_ = d.server.Discovered(ctx)
+			} else {
+				_ = d.server.LeaderSuspected(ctx, h.id)
+			}
+		}
+	}
 }
 
 func (a *agent) newDevice(key seal.Key) (*device, error) {
 	id := a.opened.Identity
-	sealer, err := seal.New(key, a.cfg.Cluster, id.ID, id.Boot)
-	if err != nil {
-		return nil, err
-	}
 	window, adaptive, err := a.cfg.Flash.window()
 	if err != nil {
 		return nil, err // Validate would not have let it pass
 	}
-	comms, err := udpcomms.Listen(udpcomms.Config{
-		Listen: a.cfg.UDP.Listen, Self: id.ID, Seal: sealer, Seeds: a.cfg.Peers, Logger: a.log,
-	})
+	comms, err := openTransports(a.cfg, key, id.ID, id.Boot, a.log)
 	if err != nil {
 		return nil, err
 	}
@@ -92,15 +106,16 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 			ElectionTicks:   int(a.cfg.Timing.Election / tick),
 			Random:          rand.IntN,
 			Boot:            id.Boot,
+			Founding:        foundingConfig(a.cfg, id),
 			ProposalBase:    proposalBase(id.ID, id.Boot),
 			MaxCommandBytes: a.cfg.Limits.CommandBytes + kv.MaxOverhead + once.MaxOverhead,
 			MaxLogBytes:     a.cfg.Limits.LogBytes,
 			MaxTrailBytes:   a.cfg.Limits.LogBytes / trailShare,
 		},
 		Tick: tick, Name: a.cfg.Name, SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
-		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters, Replaces: id.Replaces,
+		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters, DeadAfter: a.cfg.DeadAfter, Replaces: id.Replaces,
 		CommitWindow: window, AdaptiveWindow: adaptive,
-	}, server.Parts{Comms: comms, Log: &diskReporter{Log: a.db, log: a.log, dir: a.cfg.DataDir}, App: a.app, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader}}, a.opened.Stored)
+	}, server.Parts{Comms: comms, Log: &diskReporter{Log: a.db, log: a.log, dir: a.cfg.DataDir}, App: a.app, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader, told: a.changed}}, a.opened.Stored)
 	if err != nil {
 		return nil, errors.Join(err, comms.Close())
 	}
@@ -115,14 +130,14 @@ func proposalBase(id raft.NodeID, boot uint64) uint64 {
 
 // discover announces the device and tells comms whom it finds.
 func (d *device) discover(ctx context.Context) error {
-	if d.cfg.Discovery == discoveryOff {
+	if d.cfg.Discovery == discoveryOff || d.comms.udp == nil {
 		<-ctx.Done()
 		return nil
 	}
 	return discovery.Run(ctx, discovery.Config{
-		Self: d.self, Cluster: d.cfg.Cluster, Port: d.comms.Port(), Interfaces: d.cfg.UDP.Interfaces,
+		Self: d.self, Cluster: d.cfg.Cluster, Port: d.comms.udp.Port(), Interfaces: d.cfg.UDP.Interfaces,
 		Found: func(p discovery.Peer) {
-			d.comms.Hint(p.ID, p.Addrs)
+			d.comms.udp.Hint(p.ID, p.Addrs)
 			_ = d.server.Discovered(ctx) // it only fails when all ends
 		},
 		Missing: func() bool { return d.missing(ctx) },
@@ -164,9 +179,9 @@ func (d *device) missing(ctx context.Context) bool {
 // heard is how long ago each device was last heard.
 func (d *device) heard() map[raft.NodeID]time.Duration {
 	heard := map[raft.NodeID]time.Duration{}
-	for _, p := range d.comms.Peers() {
-		if p.Heard {
-			heard[p.ID] = p.LastHeard
+	for id, c := range d.comms.contacts() {
+		if c.heard {
+			heard[id] = c.lastHeard
 		}
 	}
 	return heard
@@ -177,6 +192,7 @@ type reporter struct {
 	log  *slog.Logger
 	self raft.NodeID
 	lost func(leader raft.NodeID) // told when it is the leader no more
+	told func(server.Change)      // told of each change; nil: nobody is
 	last server.Change
 }
 
@@ -198,6 +214,9 @@ func (r *reporter) Changed(c server.Change) {
 	}
 	if c.Config != r.last.Config && len(c.Config.Members) > 0 {
 		r.log.Info("the configuration is", "members", len(c.Config.Members), "voters", c.Config.Voters())
+	}
+	if r.told != nil {
+		r.told(c)
 	}
 	r.last = c
 }

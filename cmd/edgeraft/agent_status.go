@@ -11,7 +11,6 @@ import (
 	"github.com/edgeraft/edgeraft/boltlog"
 	"github.com/edgeraft/edgeraft/raft"
 	"github.com/edgeraft/edgeraft/raft/server"
-	"github.com/edgeraft/edgeraft/udpcomms"
 )
 
 // Status implements app.Node.
@@ -42,18 +41,16 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	if err != nil {
 		return s, err
 	}
-	peers := map[raft.NodeID]udpcomms.Peer{}
-	for _, p := range d.comms.Peers() {
-		peers[p.ID] = p
-	}
 	fillNode(&s, st)
+	s.Founding = apiFounding(st.Founding, s.Node)
 	if ago, ok := d.leaderContact(st.Leader); ok {
 		ms := ago.Milliseconds()
 		s.Cluster.LeaderContactMS = &ms
 	}
-	s.Members = memberList(st, peers, a.opened.Identity.ID)
-	s.Traffic = d.traffic(st.Drops)
+	s.Members = memberList(st, d.comms.contacts(), a.opened.Identity.ID)
+	s.Traffic, s.MQTT = d.traffic(st.Drops), d.comms.brokerStatus()
 	s.Storage.LogBytes, s.Storage.Snapshot = uint64(st.LogBytes), uint64(st.Snapshot)
+	s.Storage.WritingMS = st.Writing.Milliseconds()
 	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), memberDiskWarnings(s.Members)...)
 	s.Warnings = append(s.Warnings, cardWarnings(s.Storage.Card)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
@@ -89,16 +86,16 @@ func fillNode(s *api.Status, st server.Status) {
 	}
 }
 
-func memberList(st server.Status, peers map[raft.NodeID]udpcomms.Peer, self raft.NodeID) []api.Member {
+func memberList(st server.Status, contacts map[raft.NodeID]contact, self raft.NodeID) []api.Member {
 	out := []api.Member{}
 	for _, m := range st.Config.Members {
 		am := api.Member{
 			ID: string(m.ID), Name: m.Name, Role: m.Role.String(),
 			Leader: m.ID == st.Leader, Self: m.ID == self,
 		}
-		if p, ok := peers[m.ID]; ok && p.Heard {
-			am.Address, am.Transport = p.Addr.String(), transportUDP
-			ms := p.LastHeard.Milliseconds()
+		if c := contacts[m.ID]; c.heard {
+			am.Address, am.Transport, am.RoundTripUS, am.Paths = c.address, c.transport, c.roundTrip.Microseconds(), c.paths
+			ms := c.lastHeard.Milliseconds()
 			am.LastContactMS = &ms
 		}
 		if p, ok := st.Peers[m.ID]; ok {
@@ -115,16 +112,7 @@ func memberList(st server.Status, peers map[raft.NodeID]udpcomms.Peer, self raft
 }
 
 func (d *device) traffic(drops server.Drops) api.Traffic {
-	c := d.comms.Stats()
-	t := api.Traffic{
-		SentPackets: c.SentPackets, SentBytes: c.SentBytes,
-		ReceivedPackets: c.ReceivedPackets, ReceivedBytes: c.ReceivedBytes, Dropped: map[string]uint64{},
-	}
-	for reason, n := range c.Dropped {
-		if n > 0 {
-			t.Dropped[reason] = n
-		}
-	}
+	t := d.comms.traffic()
 	if drops.Foreign > 0 {
 		t.Dropped["foreign_cluster"] = drops.Foreign
 	}
@@ -146,6 +134,8 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 	switch {
 	case len(st.Config.Members) == 0 && st.JoinReason != "":
 		add("not_admitted", "", "The cluster has not admitted this device: %s.", st.JoinReason)
+	case st.Founding != nil:
+		ws = append(ws, d.foundingWarning(st.Founding))
 	case len(st.Config.Members) == 0:
 		add("no_cluster", "edgeraft init   (first device only)",
 			"No member of the cluster %q with this key has been found yet (%s).", d.cfg.Cluster, d.searching())
@@ -163,10 +153,10 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("storage_kept", "", "The storage of this device was damaged, and has healed. Delete %s when you have looked at it; if it happens again, replace the card.",
 			filepath.Join(d.cfg.DataDir, boltlog.DamagedName))
 	}
-	if s := d.comms.Stats(); s.LastStranger.Reason != "" && s.LastStranger.Ago < strangerFor {
-		add("stranger", "", "Packets that cannot be read arrive from %s (%s): a device with another key or cluster name?",
-			s.LastStranger.Addr, s.LastStranger.Reason)
+	if from, reason := d.comms.stranger(); reason != "" {
+		add("stranger", "", "Packets that cannot be read arrive from %s (%s): a device with another key or cluster name?", from, reason)
 	}
+	ws = append(ws, brokerWarnings(d.comms.brokerStatus(), d.self)...)
 	if st.Drops.Foreign > 0 {
 		add("foreign_cluster", "", "A second cluster with this name and key exists: %s, heard from %s. Give one of them another name.",
 			st.Drops.LastForeign, st.Drops.LastForeignFrom)
@@ -204,6 +194,9 @@ func (d *device) wasMember(st server.Status) raft.NodeID {
 
 // searching says how discovery fares.
 func (d *device) searching() string {
+	if d.comms.udp == nil {
+		return "asking through the MQTT broker"
+	}
 	if d.cfg.Discovery == discoveryOff {
 		return fmt.Sprintf("discovery is off; trying %d configured peers", len(d.cfg.Peers))
 	}
@@ -229,7 +222,7 @@ func (d *device) votersHeard(st server.Status) int {
 func urgent(ws []api.Warning) bool {
 	for _, w := range ws {
 		switch w.Code {
-		case "no_leader", "removed", "no_cluster", "not_admitted", "log_full", "disk_full":
+		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full", "disk_full":
 			return true
 		}
 	}

@@ -16,6 +16,9 @@ const (
 	exitNo          = 1 // the answer is no, or it failed
 	exitUsage       = 2 // wrong usage or configuration
 	exitUnreachable = 3 // the agent can't be reached
+	// exitConfig, EX_CONFIG of sysexits(3), tells a service manager that the
+	// configuration can't be used. exitUsage would not do: Go ends a panic so.
+	exitConfig = 78
 )
 
 // command is one row of the table of commands.

@@ -48,10 +48,14 @@ var runCommand = command{
 	define: func(*flag.FlagSet) action {
 		return func(ctx context.Context, inv *invocation) error {
 			c, err := inv.config()
+			if err != nil && supervised() {
+				complain(inv.stderr, "edgeraft run", err.Error())
+				return exitStatus(exitConfig)
+			}
 			if err != nil {
 				return err
 			}
-			return runAgent(ctx, c, inv.stderr)
+			return runAgent(ctx, c, inv.config, inv.stderr, inv.from.host.env)
 		}
 	},
 }

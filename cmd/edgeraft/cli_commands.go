@@ -19,6 +19,7 @@ var commands = []command{
 	deleteCommand,
 	listCommand,
 	watchCommand,
+	eventsCommand,
 	logVerifyCommand,
 	logDumpCommand,
 	keygenCommand,

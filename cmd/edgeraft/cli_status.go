@@ -123,6 +123,7 @@ func printStatus(out io.Writer, s api.Status) {
 	fmt.Fprintf(out, "Storage  %s\n", storageLine(s.Storage))
 	printCard(out, s.Storage)
 	fmt.Fprintf(out, "Traffic  %s\n", trafficLine(s.Traffic))
+	printBroker(out, s.MQTT)
 	if len(s.Members) > 0 {
 		fmt.Fprintln(out)
 		printMembers(out, s.Members)
@@ -190,7 +191,7 @@ func trafficLine(t api.Traffic) string {
 // printMembers prints the table of members.
 func printMembers(out io.Writer, members []api.Member) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tID\tROLE\tADDRESS\tTRANSPORT\tLAG\tLAST CONTACT")
+	fmt.Fprintln(table, "NAME\tID\tROLE\tADDRESS\tTRANSPORT\tROUND TRIP\tLAG\tLAST CONTACT")
 	for _, m := range members {
 		name, role, contact, lag := printable(m.Name), printable(m.Role), "never", "-"
 		if m.Leader {
@@ -206,8 +207,9 @@ func printMembers(out io.Writer, members []api.Member) {
 		if m.Lag != nil {
 			lag = fmt.Sprint(*m.Lag)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			name, printable(shortID(m.ID)), role, orDash(m.Address), orDash(m.Transport), lag, contact)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			name, printable(shortID(m.ID)), role, orDash(m.Address), orDash(m.Transport), roundTrip(m.RoundTripUS), lag, contact)
+		printPaths(table, m)
 	}
 	table.Flush()
 }

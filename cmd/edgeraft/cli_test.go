@@ -108,10 +108,10 @@ func TestCommandLines(t *testing.T) {
 		{name: "get what expires", line: "get fleeting", stdout: "v"},
 		{name: "list nothing as JSON", line: "list --json --prefix none", stdout: "{\"applied\":9,\"items\":[]}\n"},
 		{name: "members", line: "members list", stdout: "" +
-			"NAME                   ID        ROLE           ADDRESS        TRANSPORT  LAG  LAST CONTACT\n" +
-			"kitchen (this device)  aaaabbbb  voter, leader  -              -          -    -\n" +
-			"attic                  aaaabbbb  voter          10.0.0.2:7521  udp        4    120ms ago\n" +
-			"cel\\x1b[31mlar         eeeeffff  learner        -              -          -    never\n"},
+			"NAME                   ID        ROLE           ADDRESS        TRANSPORT  ROUND TRIP  LAG  LAST CONTACT\n" +
+			"kitchen (this device)  aaaabbbb  voter, leader  -              -          -           -    -\n" +
+			"attic                  aaaabbbb  voter          10.0.0.2:7521  udp        -           4    120ms ago\n" +
+			"cel\\x1b[31mlar         eeeeffff  learner        -              -          -           -    never\n"},
 		{name: "members add", line: "members add abcdefgh234567ab --name shed", stdout: "shed (abcdefgh234567ab) is a learner now.\n"},
 		{name: "members add nonsense", line: "members add shed", code: 2, stderr: `"shed" is not the ID of a device`},
 		{name: "members promote by name", line: "members promote attic", stdout: "attic (aaaabbbbccccdddz) is a voter now.\n"},
@@ -198,7 +198,7 @@ State    12 keys (3 expire), 20 KiB; 5 idempotency keys
 Storage  9 saves, log 100 bytes
 Traffic  sent 1 packets, 19 KiB; received 2 packets, 30 bytes; dropped bad_key 5 replay 1
 
-NAME                   ID        ROLE           ADDRESS        TRANSPORT  LAG  LAST CONTACT
+NAME                   ID        ROLE           ADDRESS        TRANSPORT  ROUND TRIP  LAG  LAST CONTACT
 `
 	if got.code != 0 || !strings.HasPrefix(got.stdout, want) {
 		t.Errorf("got %d:\n%s\nwant:\n%s", got.code, got.stdout, want)

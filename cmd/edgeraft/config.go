@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"time"
+
+	"github.com/edgeraft/edgeraft/mqttcomms"
 )
 
 // Config is everything that can be set about an agent. It comes from
@@ -15,16 +17,24 @@ type Config struct {
 	DataDir    string   // directory of the database
 	Socket     string   // path of the Unix socket
 	KeyFile    string   // path of the cluster key
-	Transports []string // how members talk to each other; "udp" only
+	Transports []string // how members talk to each other: transportUDP, transportMQTT
 	UDP        UDPConfig
+	MQTT       MQTTConfig
 	Peers      []string // host:port of devices to try besides those discovered
 	Discovery  string   // discoveryMDNS or discoveryOff
 	Join       string   // joinAuto or joinManual
-	MaxVoters  int      // odd, 1 to 9
-	Timing     TimingConfig
-	Flash      FlashConfig
-	Limits     LimitsConfig
-	Log        LogConfig
+	// BootstrapExpect is how many blank devices found the cluster together, 2 to
+	// raft.MaxExpect; 0: one founds it, with init.
+	BootstrapExpect int
+	MaxVoters       int // odd, 1 to 9
+	// DeadAfter is the silence after which a learner takes a voter's place; 0:
+	// none does.
+	DeadAfter time.Duration
+	Timing    TimingConfig
+	Flash     FlashConfig
+	Limits    LimitsConfig
+	Metrics   MetricsConfig
+	Log       LogConfig
 }
 
 // UDPConfig is what the UDP transport needs.
@@ -63,6 +73,11 @@ type LimitsConfig struct {
 	WatchHistoryEvents int // number of past events kept for watchers that resume
 }
 
+// MetricsConfig is about scrapers.
+type MetricsConfig struct {
+	Listen string // loopback address:port; "" for none
+}
+
 // LogConfig is about what the agent prints while it runs.
 type LogConfig struct {
 	Level string // debug, info, warn or error
@@ -79,8 +94,11 @@ const (
 // windowAdaptive lets what comes, and how long a write takes, decide.
 const windowAdaptive = "adaptive"
 
-// transportUDP is the only transport of this version.
-const transportUDP = "udp"
+// The transports.
+const (
+	transportUDP  = "udp"
+	transportMQTT = "mqtt"
+)
 
 // defaultConfig is the configuration of a device on which nothing was set.
 // Fields for which the host offers no default stay empty, which Validate
@@ -91,9 +109,11 @@ func defaultConfig(h host) Config {
 		Cluster:    "default",
 		Transports: []string{transportUDP},
 		UDP:        UDPConfig{Listen: ":7521"},
+		MQTT:       MQTTConfig{MaxPacket: mqttcomms.DefaultPacket},
 		Discovery:  discoveryMDNS,
 		Join:       joinAuto,
 		MaxVoters:  5,
+		DeadAfter:  10 * time.Minute,
 		Timing:     TimingConfig{Heartbeat: 500 * time.Millisecond, Election: 1200 * time.Millisecond},
 		Flash:      FlashConfig{CommitWindow: "0s"},
 		Limits: LimitsConfig{

@@ -29,6 +29,11 @@ const (
 	maxHeartbeat = time.Minute
 	maxElection  = 10 * time.Minute
 
+	// minDeaths is how many election timeouts a voter must be silent at least to
+	// count as dead: a restart must not cost it its vote.
+	minDeaths    = 4
+	maxDeadAfter = 365 * 24 * time.Hour
+
 	maxCommandBytes  = 1 << 20 // the contract's upper limit
 	minLogBytes      = 1 << 20
 	maxLogBytes      = 1 << 30
@@ -77,17 +82,18 @@ func checkPath(path string) error {
 }
 
 func checkTransports(c *Config) error {
-	for _, t := range c.Transports {
-		switch t {
-		case transportUDP:
-		case "mqtt":
-			return fmt.Errorf(`"mqtt" is not supported by this version; use ["udp"]`)
-		default:
-			return fmt.Errorf(`%q is not a transport; use ["udp"]`, t)
+	for i, t := range c.Transports {
+		switch {
+		case t != transportUDP && t != transportMQTT:
+			return fmt.Errorf(`%q is not a transport; use "udp", "mqtt" or both`, t)
+		case slices.Contains(c.Transports[:i], t):
+			return fmt.Errorf(`names %q twice`, t)
+		case t == transportMQTT && len(c.MQTT.Brokers) == 0:
+			return fmt.Errorf(`"mqtt" needs a broker; set mqtt.brokers`)
 		}
 	}
-	if len(c.Transports) != 1 {
-		return fmt.Errorf(`names %d transports; use ["udp"]`, len(c.Transports))
+	if len(c.Transports) == 0 {
+		return fmt.Errorf(`names none; use "udp", "mqtt" or both`)
 	}
 	return nil
 }
@@ -102,6 +108,20 @@ func checkListen(c *Config) error {
 	}
 	if _, err := netip.ParseAddr(host); err != nil {
 		return fmt.Errorf(`%q is not an IP address; use one of this device, or none as in ":7521"`, host)
+	}
+	return nil
+}
+
+func checkMetricsListen(c *Config) error {
+	if c.Metrics.Listen == "" {
+		return nil
+	}
+	host, _, err := splitPort(c.Metrics.Listen, 0)
+	if err != nil {
+		return err
+	}
+	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return fmt.Errorf(`%q is not a loopback address, and whoever can connect is answered; use one as in "127.0.0.1:7522"`, host)
 	}
 	return nil
 }
@@ -147,6 +167,20 @@ func splitPort(address string, minPort int) (string, int, error) {
 		return "", 0, fmt.Errorf("%q has port %q; use %d to 65535", address, text, minPort)
 	}
 	return host, port, nil
+}
+
+func checkBootstrapExpect(c *Config) error {
+	if n := c.BootstrapExpect; n != 0 && (n < 2 || n > raft.MaxExpect) {
+		return fmt.Errorf("is %d; use 2 to %d, or 0 to found a cluster with edgeraft init", n, raft.MaxExpect)
+	}
+	return nil
+}
+
+func checkDeadAfter(c *Config) error {
+	if d, least := c.DeadAfter, minDeaths*c.Timing.Election; d != 0 && (d < least || d > maxDeadAfter) {
+		return fmt.Errorf("is %v; use %v (%d times timing.election) to %v, or 0s for never", d, least, minDeaths, maxDeadAfter)
+	}
+	return nil
 }
 
 func checkMaxVoters(c *Config) error {

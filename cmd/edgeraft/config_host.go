@@ -10,7 +10,8 @@ import (
 	"github.com/edgeraft/edgeraft/raft"
 )
 
-// Where a packaged agent, which runs as root, keeps its things.
+// Where a packaged agent keeps its things. Its unit says so in the variables of
+// systemd.exec(5); root, who administers it, goes by the same.
 const (
 	systemDataDir    = "/var/lib/edgeraft"
 	systemSocket     = "/run/edgeraft/edgeraft.sock"
@@ -63,6 +64,16 @@ func defaultName(hostname string) string {
 	return name
 }
 
+// given returns a directory that the service manager prepared for this process:
+// of several the first. "" where there is none.
+func (h host) given(variable string) string {
+	dir, _, _ := strings.Cut(h.env[variable], ":")
+	if !filepath.IsAbs(dir) {
+		return ""
+	}
+	return dir
+}
+
 // xdg returns the "edgeraft" directory below the base directory of the
 // XDG Base Directory Specification that the variable names, or below
 // fallback in the home directory. It is "" when there is neither. As that
@@ -78,6 +89,9 @@ func (h host) xdg(variable, fallback string) string {
 }
 
 func (h host) dataDir() string {
+	if dir := h.given("STATE_DIRECTORY"); dir != "" {
+		return dir
+	}
 	if h.root {
 		return systemDataDir
 	}
@@ -85,6 +99,9 @@ func (h host) dataDir() string {
 }
 
 func (h host) socket() string {
+	if dir := h.given("RUNTIME_DIRECTORY"); dir != "" {
+		return filepath.Join(dir, "edgeraft.sock")
+	}
 	if h.root {
 		return systemSocket
 	}
@@ -95,6 +112,9 @@ func (h host) socket() string {
 }
 
 func (h host) keyFile() string {
+	if dir := h.given("CONFIGURATION_DIRECTORY"); dir != "" {
+		return filepath.Join(dir, "cluster.key")
+	}
 	if h.root {
 		return systemKeyFile
 	}
@@ -102,6 +122,9 @@ func (h host) keyFile() string {
 }
 
 func (h host) configFile() string {
+	if dir := h.given("CONFIGURATION_DIRECTORY"); dir != "" {
+		return filepath.Join(dir, "edgeraft.toml")
+	}
 	if h.root {
 		return systemConfigFile
 	}

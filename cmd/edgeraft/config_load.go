@@ -60,6 +60,7 @@ func loadConfigOrigins(from configSource) (Config, map[string]string, error) {
 			fail(applyText(&c, origins, s, text, "--"+s.flagName()))
 		}
 	}
+	c.settle(origins)
 	if len(errs) == 0 {
 		// A value that could not be read would only be reported twice.
 		fail(c.validate(func(key string) string { return origins[key] }))
@@ -101,12 +102,6 @@ func applyEnv(c *Config, origins map[string]string, env map[string]string) error
 }
 
 func unknownEnv(name string, known map[string]setting) error {
-	for _, later := range laterSettings {
-		later = envPrefix + strings.ToUpper(keyWords.Replace(later))
-		if name == later || strings.HasSuffix(later, "_") && strings.HasPrefix(name, later) {
-			return fmt.Errorf("environment variable %s: not supported by this version; unset it", printable(name))
-		}
-	}
 	if near := nearest(name, slices.Sorted(maps.Keys(known))); near != "" {
 		return fmt.Errorf("environment variable %s: no such setting; did you mean %s?", printable(name), near)
 	}

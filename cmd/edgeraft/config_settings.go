@@ -21,13 +21,23 @@ var settings = []setting{
 	{"data_dir", "directory of the database", func(c *Config) any { return &c.DataDir }, checkDataDir},
 	{"socket", "path of the agent's Unix socket", func(c *Config) any { return &c.Socket }, checkSocket},
 	{"key_file", "file that holds the cluster key", func(c *Config) any { return &c.KeyFile }, checkKeyFile},
-	{"transports", "how members talk to each other: udp", func(c *Config) any { return &c.Transports }, checkTransports},
+	{"transports", "how members talk to each other: udp, mqtt, or both", func(c *Config) any { return &c.Transports }, checkTransports},
 	{"udp.listen", "address:port for UDP", func(c *Config) any { return &c.UDP.Listen }, checkListen},
 	{"udp.interfaces", "network interfaces to discover on (none: all that fit)", func(c *Config) any { return &c.UDP.Interfaces }, checkInterfaces},
+	{"mqtt.brokers", "URLs of MQTT 5 brokers, tried in this order: mqtt://HOST:1883, mqtts://HOST:8883", func(c *Config) any { return &c.MQTT.Brokers }, checkBrokers},
+	{"mqtt.user", "user at the broker", func(c *Config) any { return &c.MQTT.User }, checkMQTTUser},
+	{"mqtt.password_file", "file that holds the password at the broker, mode 0600", func(c *Config) any { return &c.MQTT.PasswordFile }, checkPasswordFile},
+	{"mqtt.ca_file", "certificates (PEM) that vouch for the broker (none: the system's)", func(c *Config) any { return &c.MQTT.CAFile }, checkCAFile},
+	{"mqtt.cert_file", "this device's certificate (PEM) for the broker", func(c *Config) any { return &c.MQTT.CertFile }, checkCertFile},
+	{"mqtt.key_file", "the key (PEM) of mqtt.cert_file, mode 0600", func(c *Config) any { return &c.MQTT.KeyFile }, checkCertKeyFile},
+	{"mqtt.keepalive", "silence after which broker and device ask for each other (0s: by transports)", func(c *Config) any { return &c.MQTT.KeepAlive }, checkKeepAlive},
+	{"mqtt.max_packet", "most bytes of an MQTT packet", func(c *Config) any { return &c.MQTT.MaxPacket }, checkMaxPacket},
 	{"peers", "host:port of devices to try besides those discovered", func(c *Config) any { return &c.Peers }, checkPeers},
 	{"discovery", "mdns or off", func(c *Config) any { return &c.Discovery }, oneOf(func(c *Config) string { return c.Discovery }, discoveryMDNS, discoveryOff)},
 	{"join", "auto or manual", func(c *Config) any { return &c.Join }, oneOf(func(c *Config) string { return c.Join }, joinAuto, joinManual)},
+	{"bootstrap_expect", "how many blank devices found the cluster together (0: one founds it, with init)", func(c *Config) any { return &c.BootstrapExpect }, checkBootstrapExpect},
 	{"max_voters", "most voters of the cluster, odd", func(c *Config) any { return &c.MaxVoters }, checkMaxVoters},
+	{"dead_after", "silence after which a learner takes a voter's place (0s: never)", func(c *Config) any { return &c.DeadAfter }, checkDeadAfter},
 	{"timing.heartbeat", "time between a leader's heartbeats", func(c *Config) any { return &c.Timing.Heartbeat }, checkHeartbeat},
 	{"timing.election", "silence after which a follower wants an election", func(c *Config) any { return &c.Timing.Election }, checkElection},
 	{"flash.commit_window", "how long entries wait to be written together, or adaptive", func(c *Config) any { return &c.Flash.CommitWindow }, checkCommitWindow},
@@ -35,13 +45,9 @@ var settings = []setting{
 	{"limits.log_bytes", "most bytes of log in memory", func(c *Config) any { return &c.Limits.LogBytes }, checkLogBytes},
 	{"limits.watch_history_bytes", "most bytes of past events kept for watchers", func(c *Config) any { return &c.Limits.WatchHistoryBytes }, checkHistoryBytes},
 	{"limits.watch_history_events", "most past events kept for watchers", func(c *Config) any { return &c.Limits.WatchHistoryEvents }, checkHistoryEvents},
+	{"metrics.listen", "loopback address:port that also serves /metrics, /healthz and /readyz (none: only the socket does)", func(c *Config) any { return &c.Metrics.Listen }, checkMetricsListen},
 	{"log.level", "debug, info, warn or error", func(c *Config) any { return &c.Log.Level }, oneOf(func(c *Config) string { return c.Log.Level }, "debug", "info", "warn", "error")},
 }
-
-// laterSettings are names that the product reserves. This version refuses them
-// by name, because to accept one silently would promise what it does. A name
-// that ends in a dot stands for all below it.
-var laterSettings = []string{"bootstrap_expect", "dead_after", "mqtt.", "metrics.listen"}
 
 // findSetting returns the setting of a key.
 func findSetting(key string) (setting, bool) {
@@ -51,17 +57,6 @@ func findSetting(key string) (setting, bool) {
 		}
 	}
 	return setting{}, false
-}
-
-// isLater reports whether key is one of laterSettings.
-func isLater(key string) bool {
-	for _, name := range laterSettings {
-		group, isGroup := strings.CutSuffix(name, ".")
-		if key == group || isGroup && strings.HasPrefix(key, name) {
-			return true
-		}
-	}
-	return false
 }
 
 // envName is the environment variable of a setting: EDGERAFT_UDP_LISTEN.

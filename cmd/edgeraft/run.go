@@ -8,7 +8,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"sync"
+
+	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/edgeraft/edgeraft/app"
 	"github.com/edgeraft/edgeraft/boltlog"
@@ -19,9 +22,14 @@ import (
 const socketGroup = "edgeraft"
 
 // runAgent runs the agent until ctx ends (then it returns nil) or something
-// fails that only a restart can mend.
-func runAgent(ctx context.Context, cfg Config, stderr io.Writer) (err error) {
-	logger := newLogger(cfg.Log.Level, stderr)
+// fails that only a restart can mend. load reads the configuration again.
+func runAgent(ctx context.Context, cfg Config, load func() (Config, error), stderr io.Writer, env map[string]string) (err error) {
+	if err := actAsOwner(cfg.DataDir, filepath.Dir(cfg.Socket)); err != nil {
+		return fmt.Errorf("start the agent: %w", err)
+	}
+	level := new(slog.LevelVar)
+	setLevel(level, cfg.Log.Level)
+	logger := newLogger(level, stderr, env)
 	db, opened, err := openStorage(cfg, logger)
 	if err != nil {
 		return fmt.Errorf("start the agent: %w", explainStorage(err, cfg.DataDir))
@@ -31,10 +39,14 @@ func runAgent(ctx context.Context, cfg Config, stderr io.Writer) (err error) {
 	if err != nil {
 		return fmt.Errorf("start the agent: %w", err)
 	}
-	a := newAgent(cfg, logger, db, opened)
+	scrapes, err := listenForScrapes(cfg.Metrics.Listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("start the agent: %w", err), listener.Close())
+	}
+	a := newAgent(cfg, logger, level, db, opened)
 	logger.Info("started", "version", buildVersion(), "id", opened.Identity.ID, "name", cfg.Name,
 		"cluster", cfg.Cluster, "socket", cfg.Socket, "log_entries", len(opened.Stored.Entries))
-	return a.run(ctx, listener)
+	return a.run(ctx, listener, scrapes, load)
 }
 
 // openStorage opens the database. Where it is damaged or gone, this device makes
@@ -54,12 +66,25 @@ func openStorage(cfg Config, logger *slog.Logger) (*boltlog.Log, boltlog.Opened,
 	return boltlog.Open(cfg.DataDir, opt)
 }
 
+// listenForScrapes listens for scrapers, unless address is "": then it returns nil.
+func listenForScrapes(address string) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for scrapers (metrics.listen): %w", err)
+	}
+	return l, nil
+}
+
 // run serves the socket from the start and, once there is a key, the cluster.
-func (a *agent) run(ctx context.Context, listener net.Listener) error {
+// scrapes is nil where there is no address for them.
+func (a *agent) run(ctx context.Context, listener, scrapes net.Listener, load func() (Config, error)) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	server := app.New(app.Config{
-		Node: a, Founder: a, Store: a.store, History: a.history, Log: a.log,
+		Node: a, Founder: a, Store: a.store, History: a.history, Events: a.events, Log: a.log,
 		Limits: app.Limits{MaxValueBytes: a.cfg.Limits.CommandBytes},
 	})
 	var tasks sync.WaitGroup
@@ -71,6 +96,9 @@ func (a *agent) run(ctx context.Context, listener net.Listener) error {
 		})
 	}
 	task(func(ctx context.Context) error { return server.Serve(ctx, listener) })
+	if scrapes != nil {
+		task(func(ctx context.Context) error { return server.ServeScrapes(ctx, scrapes) })
+	}
 	task(func(ctx context.Context) error {
 		key, err := a.awaitKey(ctx)
 		if err != nil || ctx.Err() != nil {
@@ -79,7 +107,16 @@ func (a *agent) run(ctx context.Context, listener net.Listener) error {
 		a.haveKey.Store(true)
 		return a.runDevice(ctx, key)
 	})
+	task(func(ctx context.Context) error { a.manager.feed(ctx, a.progress); return nil })
+	task(func(ctx context.Context) error {
+		a.manager.reloadOnHangup(ctx, func() { a.reload(load) })
+		return nil
+	})
+	// The socket has its queue, so whoever connects from now on is served.
+	a.manager.notify(daemon.SdNotifyReady)
 	<-ctx.Done()
+	a.manager.notify(daemon.SdNotifyStopping)
+	a.manager.status("Stops")
 	tasks.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		a.log.Error("stopped", "error", err)
@@ -99,17 +136,11 @@ func (a *agent) awaitKey(ctx context.Context) (seal.Key, error) {
 		return seal.Key{}, fmt.Errorf("start the agent: %w", err)
 	}
 	a.log.Info("waiting for a cluster key: edgeraft init or edgeraft join", "key_file", a.cfg.KeyFile)
+	a.manager.status("Waits for a cluster key: edgeraft init (first device), or edgeraft join KEY (all others)")
 	select {
 	case key := <-a.keyBrought:
 		return key, nil
 	case <-ctx.Done():
 		return seal.Key{}, nil
 	}
-}
-
-// newLogger logs to the journal, or whatever reads stderr.
-func newLogger(level string, stderr io.Writer) *slog.Logger {
-	var l slog.Level
-	_ = l.UnmarshalText([]byte(level)) // the configuration was validated
-	return slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: l}))
 }

@@ -15,6 +15,9 @@ import (
 // first entry of the log. An agent that runs after all holds the database, so
 // the two cannot meet in it.
 func initOffline(cfg Config) (setup api.Setup, err error) {
+	if err := actAsOwner(cfg.DataDir, ""); err != nil {
+		return api.Setup{}, fmt.Errorf("found a cluster: %w", err)
+	}
 	db, opened, err := boltlog.Open(cfg.DataDir, boltlog.Options{ClusterName: cfg.Cluster})
 	if err != nil {
 		return api.Setup{}, fmt.Errorf("found a cluster: %w", err)
@@ -22,6 +25,7 @@ func initOffline(cfg Config) (setup api.Setup, err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	core, err := raft.New(raft.Config{
 		ID: opened.Identity.ID, HeartbeatTicks: 1, ElectionTicks: 2, Random: rand.IntN,
+		Founding: foundingConfig(cfg, opened.Identity),
 	}, opened.Stored)
 	if err != nil {
 		return api.Setup{}, fmt.Errorf("found a cluster: %w", err)
@@ -44,6 +48,9 @@ func initOffline(cfg Config) (setup api.Setup, err error) {
 
 // joinOffline gives the device the key while no agent runs.
 func joinOffline(cfg Config, key seal.Key) (api.Setup, error) {
+	if err := actAsOwner(cfg.DataDir, ""); err != nil {
+		return api.Setup{}, fmt.Errorf("join: %w", err)
+	}
 	if err := storeKey(cfg, key); err != nil {
 		return api.Setup{}, fmt.Errorf("join: %w", err)
 	}

@@ -9,11 +9,12 @@ import (
 type row struct {
 	ours    []string // packages of this module; "*" for all
 	modules []string // third-party modules
+	tests   []string // third-party modules that only the package's tests may import
 	notStd  []string // packages of the standard library that are out of bounds, with all below them
 }
 
 // mayImport has every package of the module. The order of the rooms is in
-// ARCHITECTURE.md: adapters (boltlog, udpcomms, discovery) know neither each
+// ARCHITECTURE.md: adapters (boltlog, udpcomms, mqttcomms, discovery) know neither each
 // other nor the driver raft/server, which only cmd and examples wire up.
 var mayImport = map[string]row{
 	"app":                        {ours: []string{"app/api", "app/kv", "app/once", "raft"}},
@@ -23,13 +24,14 @@ var mayImport = map[string]row{
 	"app/kv/kvtest":              {ours: []string{"app/kv", "raft"}, modules: []string{"github.com/anishathalye/porcupine"}}, // for tests only
 	"app/once":                   {ours: []string{"raft"}},
 	"boltlog":                    {ours: []string{"raft", "raft/wire"}, modules: []string{"go.etcd.io/bbolt", "golang.org/x/sys"}},
-	"cmd/edgeraft":               {ours: []string{"*"}, modules: []string{"github.com/BurntSushi/toml"}},
+	"cmd/edgeraft":               {ours: []string{"*"}, modules: []string{"github.com/BurntSushi/toml", "github.com/coreos/go-systemd/v22"}},
 	"discovery":                  {ours: []string{"raft"}, modules: []string{"github.com/grandcat/zeroconf", "github.com/miekg/dns"}},
 	"examples/bankteller":        {ours: []string{"*"}},
 	"examples/bankteller/client": {ours: []string{"app/api", "app/client"}},
 	"examples/bankteller/teller": {ours: []string{"raft"}},
 	"integration":                {}, // tests only
 	"integration/lab":            {},
+	"integration/systemd":        {},                                                                // tests only
 	"internal/compare":           {ours: []string{"raft"}, modules: []string{"go.etcd.io/raft/v3"}}, // a module of its own
 	"internal/card":              {modules: []string{"golang.org/x/sys"}},
 	"internal/compare/storage": {modules: []string{ // tests only; a module of its own
@@ -37,7 +39,10 @@ var mayImport = map[string]row{
 	}},
 	"internal/house":    {},
 	"internal/powercut": {modules: []string{"github.com/hanwen/go-fuse/v2"}}, // for tests only
+	"internal/paths":    {ours: []string{"raft"}},
 	"internal/seal":     {ours: []string{"raft"}, modules: []string{"golang.org/x/crypto"}},
+	"mqttcomms": {ours: []string{"internal/seal", "raft", "raft/wire"}, modules: []string{"github.com/eclipse/paho.golang"},
+		tests: []string{"github.com/mochi-mqtt/server/v2"}},
 	"raft": {notStd: []string{
 		"context", "crypto/rand", "io", "log", "math/rand", "net", "os", "sync", "syscall", "time",
 	}},
@@ -53,15 +58,19 @@ var testModules = []string{"go.uber.org/goleak", "github.com/anishathalye/porcup
 
 // soleImporters keeps the table honest: who alone may have a row with this.
 var soleImporters = map[string][]string{
-	"github.com/fxamacker/cbor/v2": {"raft/wire"},
-	"go.etcd.io/raft/v3":           {"internal/compare", "internal/compare/storage"},
-	"go.etcd.io/bbolt":             {"boltlog"},
-	"github.com/grandcat/zeroconf": {"discovery"},
-	"github.com/miekg/dns":         {"discovery"},
-	"raft/server":                  {"cmd/edgeraft", "examples/bankteller"},
-	"boltlog":                      {"cmd/edgeraft", "examples/bankteller"},
-	"udpcomms":                     {"cmd/edgeraft", "examples/bankteller"},
-	"discovery":                    {"cmd/edgeraft", "examples/bankteller"},
+	"github.com/fxamacker/cbor/v2":    {"raft/wire"},
+	"go.etcd.io/raft/v3":              {"internal/compare", "internal/compare/storage"},
+	"go.etcd.io/bbolt":                {"boltlog"},
+	"github.com/grandcat/zeroconf":    {"discovery"},
+	"github.com/miekg/dns":            {"discovery"},
+	"raft/server":                     {"cmd/edgeraft", "examples/bankteller"},
+	"boltlog":                         {"cmd/edgeraft", "examples/bankteller"},
+	"udpcomms":                        {"cmd/edgeraft", "examples/bankteller"},
+	"mqttcomms":                       {"cmd/edgeraft", "examples/bankteller"},
+	"internal/paths":                  {"cmd/edgeraft", "examples/bankteller"},
+	"github.com/eclipse/paho.golang":  {"mqttcomms"},
+	"github.com/mochi-mqtt/server/v2": {}, // no product code at all
+	"discovery":                       {"cmd/edgeraft", "examples/bankteller"},
 }
 
 func (r row) allows(i imported, test bool) bool {
@@ -71,7 +80,7 @@ func (r row) allows(i imported, test bool) bool {
 	case i.below != "":
 		return test || slices.Contains(r.ours, "*") || slices.Contains(r.ours, i.below)
 	}
-	return within(i.path, r.modules) || test && within(i.path, testModules)
+	return within(i.path, r.modules) || test && (within(i.path, testModules) || within(i.path, r.tests))
 }
 
 // within reports whether path is one of roots, or lies below one.

@@ -12,7 +12,10 @@ import (
 )
 
 const (
-	version = 1
+	// What a packet is, in its first byte: for the caller, or for the Sealer at
+	// the other end.
+	versionData    = 1
+	versionControl = 2
 
 	idLen      = 10 // a raft.NodeID is these 80 bits in base32
 	sessionLen = 16
@@ -24,6 +27,10 @@ const (
 	headerLen    = offCounter + 8
 	offNonce     = headerLen - chacha20poly1305.NonceSize
 )
+
+// maxPlain is the most plaintext of a packet that is kept while its session is
+// unproved, in bytes. Transports send no longer ones.
+const maxPlain = 1200
 
 // Overhead is how many bytes a sealed packet is longer than its plaintext.
 const Overhead = headerLen + chacha20poly1305.Overhead

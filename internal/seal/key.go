@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base32"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -127,11 +128,18 @@ func (k Key) checksum() [checksumLen]byte {
 	return [checksumLen]byte(sum[:])
 }
 
-// id is one byte that tells keys apart. It is one-way.
-func (k Key) id() (byte, error) {
-	b, err := hkdf.Key(sha256.New, k.bytes[:], nil, "edgeraft key id 1", 1)
+// KeyID tells keys apart without telling anything of them. The first byte is in
+// every packet that is sealed with the key.
+type KeyID [8]byte
+
+// String is what people see of a key.
+func (id KeyID) String() string { return hex.EncodeToString(id[:4]) }
+
+// ID is one-way.
+func (k Key) ID() KeyID {
+	b, err := hkdf.Key(sha256.New, k.bytes[:], nil, "edgeraft key id 1", len(KeyID{}))
 	if err != nil {
-		return 0, fmt.Errorf("derive the key ID: %w", err)
+		panic("seal: HKDF of 8 bytes: " + err.Error()) // it fails for lengths only
 	}
-	return b[0], nil
+	return KeyID(b)
 }

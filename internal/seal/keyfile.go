@@ -13,36 +13,43 @@ import (
 // ErrKeyExists: the key file holds another key, or something that is not one.
 var ErrKeyExists = errors.New("the key file exists already and holds something else")
 
-// ReadKeyFile reads the key at path. A file that others than its owner may read
-// or write is refused, and so is one over 4 KiB. Where there is none, the error
-// is fs.ErrNotExist; where the text is no key, ErrBadKey.
+// ReadKeyFile reads the preferred key at path, as ReadRing does.
 func ReadKeyFile(path string) (Key, error) {
+	r, err := ReadRing(path)
+	return r.First(), err
+}
+
+// ReadRing reads the keys at path; the first is the preferred one. A file that
+// others than its owner may read or write is refused, and so is one over 4 KiB.
+// Where there is none, the error is fs.ErrNotExist; where the text is no key,
+// ErrBadKey.
+func ReadRing(path string) (Ring, error) {
 	// O_NONBLOCK: a named pipe in its place must not block the agent.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return Key{}, fmt.Errorf("read the cluster key: %w", err)
+		return Ring{}, fmt.Errorf("read the cluster key: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return Key{}, fmt.Errorf("read the cluster key: %w", err)
+		return Ring{}, fmt.Errorf("read the cluster key: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return Key{}, fmt.Errorf("read the cluster key: %s is not a regular file", path)
+		return Ring{}, fmt.Errorf("read the cluster key: %s is not a regular file", path)
 	}
 	if info.Mode().Perm()&0o066 != 0 {
-		return Key{}, fmt.Errorf("read the cluster key: %w: others may read or write %s (mode %04o): chmod 600 %s",
+		return Ring{}, fmt.Errorf("read the cluster key: %w: others may read or write %s (mode %04o): chmod 600 %s",
 			fs.ErrPermission, path, info.Mode().Perm(), path)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxTextLen+1))
 	if err != nil {
-		return Key{}, fmt.Errorf("read the cluster key: %w", err)
+		return Ring{}, fmt.Errorf("read the cluster key: %w", err)
 	}
-	k, err := ParseKey(string(text))
+	r, err := parseRing(string(text))
 	if err != nil {
-		return Key{}, fmt.Errorf("read the cluster key in %s: %w", path, err)
+		return Ring{}, fmt.Errorf("read the cluster key in %s: %w", path, err)
 	}
-	return k, nil
+	return r, nil
 }
 
 // WriteKeyFile makes path hold k, with mode 0600, so that a crash leaves the
@@ -62,6 +69,17 @@ func WriteKeyFile(path string, k Key, force bool) error {
 		return fmt.Errorf("write the cluster key: %w: %w", ErrKeyExists, err)
 	}
 	if err := replaceFile(path, []byte(k.Text()+"\n")); err != nil {
+		return fmt.Errorf("write the cluster key: %w", err)
+	}
+	return nil
+}
+
+// WriteRing makes path hold the ring, as WriteKeyFile does, whatever it held.
+func WriteRing(path string, r Ring) error {
+	if len(r.keys) == 0 {
+		return fmt.Errorf("write the cluster key: %w: it is empty", ErrRing)
+	}
+	if err := replaceFile(path, []byte(r.text())); err != nil {
 		return fmt.Errorf("write the cluster key: %w", err)
 	}
 	return nil

@@ -1,9 +1,11 @@
 package seal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 
 	"github.com/edgeraft/edgeraft/raft"
@@ -12,13 +14,14 @@ import (
 func TestReplayAndReorder(t *testing.T) {
 	k := NewKey()
 	a, b := newSealer(t, k, "home", alice, 1), newSealer(t, k, "home", bob, 1)
+	meet(t, b, a)
 	packets := make([][]byte, WindowSize+1)
 	for i := range packets {
 		packets[i] = sealed(t, a, bob, "x")
 	}
 	wantOpen(t, b, packets[0], alice, "x")
 	wantErr(t, b, packets[0], ErrReplay)
-	wantOpen(t, b, packets[WindowSize], alice, "x") // counter 1025: 2 is the oldest in the window
+	wantOpen(t, b, packets[WindowSize], alice, "x") // the second is the oldest in the window
 	for _, i := range rand.Perm(WindowSize - 1) {
 		wantOpen(t, b, packets[i+1], alice, "x")
 	}
@@ -30,9 +33,10 @@ func TestReplayAndReorder(t *testing.T) {
 func TestTooLateIsRefused(t *testing.T) {
 	k := NewKey()
 	a, b := newSealer(t, k, "home", alice, 1), newSealer(t, k, "home", bob, 1)
+	meet(t, b, a)
 	first, second := sealed(t, a, bob, "1"), sealed(t, a, bob, "2")
-	a.counter.Store(WindowSize)
-	wantOpen(t, b, sealed(t, a, bob, "new"), alice, "new") // counter 1025
+	a.counter.Add(WindowSize - 2)
+	wantOpen(t, b, sealed(t, a, bob, "new"), alice, "new")
 	wantErr(t, b, first, ErrReplay)
 	wantOpen(t, b, second, alice, "2")
 }
@@ -73,9 +77,11 @@ func TestRebootReplacesTheOldSession(t *testing.T) {
 	k := NewKey()
 	b := newSealer(t, k, "home", bob, 1)
 	old := newSealer(t, k, "home", alice, 4)
+	meet(t, b, old)
 	recorded, unheard := sealed(t, old, bob, "4"), sealed(t, old, bob, "4 later")
 	wantOpen(t, b, recorded, alice, "4")
 	rebooted := newSealer(t, k, "home", alice, 5)
+	meet(t, b, rebooted)
 	wantOpen(t, b, sealed(t, rebooted, bob, "5"), alice, "5")
 	for _, p := range [][]byte{recorded, unheard, sealed(t, old, bob, "still there")} {
 		wantErr(t, b, p, ErrOldBoot)
@@ -86,6 +92,7 @@ func TestRebootReplacesTheOldSession(t *testing.T) {
 func TestForgedHigherBootChangesNothing(t *testing.T) {
 	k := NewKey()
 	a, b := newSealer(t, k, "home", alice, 4), newSealer(t, k, "home", bob, 1)
+	meet(t, b, a)
 	wantOpen(t, b, sealed(t, a, bob, "x"), alice, "x")
 	forged := sealed(t, a, bob, "y")
 	binary.BigEndian.PutUint64(forged[offSession:], 1_000)
@@ -99,41 +106,59 @@ func TestSessionsOfOneBootDoNotResetEachOther(t *testing.T) {
 	k := NewKey()
 	b := newSealer(t, k, "home", bob, 1)
 	var recorded [][]byte
-	for range maxSessions {
-		p := sealed(t, newSealer(t, k, "home", alice, 7), bob, "x")
+	for i := range maxSessions + 2 {
+		a := newSealer(t, k, "home", alice, 7)
+		meet(t, b, a)
+		p := sealed(t, a, bob, "x")
 		wantOpen(t, b, p, alice, "x")
 		recorded = append(recorded, p)
-	}
-	for range 3 {
-		for _, p := range recorded {
-			wantErr(t, b, p, ErrReplay)
+		for j, p := range recorded {
+			want := ErrReplay
+			if i-j >= maxSessions {
+				want = ErrUnproved // forgotten, but not fresh for that
+			}
+			wantErr(t, b, p, want)
 		}
 	}
-	wantErr(t, b, sealed(t, newSealer(t, k, "home", alice, 7), bob, "one too many"), ErrTooMany)
 	next := newSealer(t, k, "home", alice, 8)
+	meet(t, b, next)
 	wantOpen(t, b, sealed(t, next, bob, "8"), alice, "8")
-	if n := len(b.senders[deviceID(mustID(t, alice))].sessions); n != 1 {
+	if n := len(b.senders[mustID(t, alice)].sessions); n != 1 {
 		t.Errorf("%d sessions are kept after a later boot", n)
 	}
 }
 
+// A new sender takes the place of the one not heard for longest, none of whose
+// recorded packets and answers becomes fresh by that.
 func TestSendersAreBounded(t *testing.T) {
 	k := NewKey()
 	b := newSealer(t, k, "home", bob, 1)
-	var first *Sealer
-	for i := range maxSenders {
-		s := newSealer(t, k, "home", raft.NodeIDFrom([10]byte{1, byte(i >> 8), byte(i)}), 1)
-		if first == nil {
-			first = s
+	nth := func(i int) *Sealer {
+		return newSealer(t, k, "home", raft.NodeIDFrom([10]byte{1, byte(i >> 8), byte(i)}), 1)
+	}
+	first, second := nth(0), nth(1)
+	meet(t, b, first)
+	meet(t, second, b) // before it sends anything
+	challenge := b.Receive(sealed(t, second, bob, "a packet that is long enough"), netip.AddrPort{})
+	answer := second.Receive(challenge.Reply, netip.AddrPort{}).Reply
+	recorded := sealed(t, second, bob, "recorded")
+	if in := b.Receive(bytes.Clone(answer), netip.AddrPort{}); in.Err != nil {
+		t.Fatal(in.Err)
+	}
+	for i := 2; i <= maxSenders; i++ {
+		if _, _, err := open(b, sealed(t, first, bob, "x")); err != nil {
+			t.Fatalf("a sender that is heard was forgotten: %v", err)
 		}
-		if _, _, err := b.Open(sealed(t, s, bob, "x")); err != nil {
-			t.Fatal(err)
+		meet(t, b, nth(i))
+	}
+	wantErr(t, b, answer, ErrUnproved)
+	wantErr(t, b, recorded, ErrUnproved)
+	for _, p := range shake(t, second, b, sealed(t, second, bob, "of now, and long enough"), netip.AddrPort{}) {
+		if string(p.Plain) == "recorded" {
+			t.Error("what was kept of a recording is taken")
 		}
 	}
-	wantErr(t, b, sealed(t, newSealer(t, k, "home", alice, 1), bob, "x"), ErrTooMany)
-	if _, _, err := b.Open(sealed(t, first, bob, "x")); err != nil {
-		t.Errorf("a known sender is refused: %v", err)
-	}
+	wantErr(t, b, recorded, ErrReplay)
 	if len(b.senders) != maxSenders {
 		t.Errorf("%d senders are remembered, the limit is %d", len(b.senders), maxSenders)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"net/netip"
 	"sync"
 	"testing"
 
@@ -36,8 +37,24 @@ func sealed(t testing.TB, s *Sealer, to raft.NodeID, text string) []byte {
 
 // open opens a copy, so that the packet can be used again.
 func open(s *Sealer, packet []byte) (raft.NodeID, string, error) {
-	from, text, err := s.Open(bytes.Clone(packet))
-	return from, string(text), err
+	in := s.Receive(bytes.Clone(packet), netip.AddrPort{})
+	return in.From, string(in.Plain), in.Err
+}
+
+// meet lets the first of the two take packets of the second.
+func meet(t testing.TB, by, of *Sealer) {
+	t.Helper()
+	challenged := by.Receive(sealed(t, of, "", "xxxxxxxxxxxxxxxxx"), netip.AddrPort{})
+	if !errors.Is(challenged.Err, ErrUnproved) || challenged.Reply == nil {
+		t.Fatalf("no challenge: %v", challenged.Err)
+	}
+	answered := of.Receive(challenged.Reply, netip.AddrPort{})
+	if answered.Reply == nil {
+		t.Fatalf("no answer: %v", answered.Err)
+	}
+	if proved := by.Receive(answered.Reply, netip.AddrPort{}); proved.Err != nil || proved.From == "" {
+		t.Fatalf("not proved: %v", proved.Err)
+	}
 }
 
 func wantOpen(t testing.TB, s *Sealer, packet []byte, wantFrom raft.NodeID, want string) {
@@ -57,6 +74,8 @@ func wantErr(t testing.TB, s *Sealer, packet []byte, want error) {
 func TestSealAndOpen(t *testing.T) {
 	k := NewKey()
 	a, b := newSealer(t, k, "home", alice, 1), newSealer(t, k, "home", bob, 9)
+	meet(t, a, b)
+	meet(t, b, a)
 	for _, text := range []string{"", "x", "hello, bob"} {
 		prefix := []byte("before")
 		p, err := a.Seal(prefix, bob, []byte(text))
@@ -79,26 +98,33 @@ func TestOldPacketStillOpens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantOpen(t, newSealer(t, countingKey(), "home", bob, 1), recorded, alice, "version 1")
+	b := newSealer(t, countingKey(), "home", bob, 1)
+	wantErr(t, b, recorded, ErrUnproved)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.held) != 1 || string(b.held[0].plain) != "version 1" {
+		t.Errorf("it was opened as %v", b.held)
+	}
 }
 
 func TestAnyFlippedBitIsRefused(t *testing.T) {
 	k := NewKey()
 	a := newSealer(t, k, "home", alice, 5)
-	p := sealed(t, a, bob, "text")
 	b := newSealer(t, k, "home", bob, 1)
+	meet(t, b, a)
+	p := sealed(t, a, bob, "text")
 	for i := range len(p) * 8 {
 		damaged := bytes.Clone(p)
 		damaged[i/8] ^= 1 << (i % 8)
-		if _, _, err := b.Open(damaged); err == nil {
+		if _, _, err := open(b, damaged); err == nil {
 			t.Errorf("bit %d of byte %d may be flipped", i%8, i/8)
 		}
-		if _, _, err := b.Open(bytes.Clone(p[:i/8])); err == nil {
+		if _, _, err := open(b, p[:i/8]); err == nil {
 			t.Errorf("the first %d bytes are taken", i/8)
 		}
 	}
-	if len(b.senders) != 0 {
-		t.Errorf("forged packets left state of %d senders", len(b.senders))
+	if len(b.senders) != 1 || len(b.held) != 0 {
+		t.Errorf("forged packets left state of %d senders, and %d packets", len(b.senders), len(b.held))
 	}
 	wantOpen(t, b, p, alice, "text")
 }
@@ -109,20 +135,16 @@ func TestOpenSaysWhyNot(t *testing.T) {
 	p := sealed(t, a, bob, "text")
 
 	otherVersion := bytes.Clone(p)
-	otherVersion[0]++
+	otherVersion[0] = 3
 	forged := bytes.Clone(p)
 	forged[len(forged)-1]++
 	sameID := NewKey() // another key whose ID happens to be alike
-	for want, _ := k.id(); ; sameID = NewKey() {
-		if got, _ := sameID.id(); got == want {
-			break
-		}
+	for k.ID()[0] != sameID.ID()[0] {
+		sameID = NewKey()
 	}
 	otherID := NewKey()
-	for same, _ := k.id(); ; otherID = NewKey() {
-		if got, _ := otherID.id(); got != same {
-			break
-		}
+	for k.ID()[0] == otherID.ID()[0] {
+		otherID = NewKey()
 	}
 	for name, c := range map[string]struct {
 		packet []byte
@@ -137,7 +159,7 @@ func TestOpenSaysWhyNot(t *testing.T) {
 		"forged":                 {forged, ErrAuth},
 		"for someone else":       {sealed(t, a, carol, ""), ErrNotForUs},
 		"our own":                {sealed(t, b, "", ""), ErrOwn},
-		"our own, of other boot": {sealed(t, newSealer(t, k, "home", bob, 2), "", ""), ErrOwn},
+		"our own, of other boot": {sealed(t, newSealer(t, k, "home", bob, 2), "", ""), ErrUnproved},
 	} {
 		if _, _, err := open(b, c.packet); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
@@ -208,6 +230,7 @@ func TestNoncesNeverRepeat(t *testing.T) {
 func TestConcurrentOpenTakesEachPacketOnce(t *testing.T) {
 	k := NewKey()
 	a, b := newSealer(t, k, "home", alice, 1), newSealer(t, k, "home", bob, 1)
+	meet(t, b, a)
 	var packets [][]byte
 	for range 200 {
 		packets = append(packets, sealed(t, a, bob, "x"))

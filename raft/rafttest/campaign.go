@@ -84,6 +84,10 @@ func run(seed uint64, trace int) Result {
 	c.planFault()
 	c.planClient()
 	c.planMembership()
+	lies := NewRand(seed ^ liesSeed)
+	if lies.Chance(200) {
+		c.planLies(lies)
+	}
 	if p.snapshots {
 		c.planSnapshot()
 	}
@@ -101,8 +105,9 @@ func run(seed uint64, trace int) Result {
 	}
 	c.idle()
 	for range trialsPerRun {
-		c.try()
+		c.try(trials, c.rng)
 	}
+	c.try(hints, lies)
 	c.res.Events, c.res.Violation = c.Events(), c.Failed()
 	c.res.Snapshots, c.res.Restores = c.snapshots, c.restores
 	c.res.Committed = len(c.check.committed.entries)
@@ -168,6 +173,29 @@ func (c *campaign) planMembership() {
 			c.churn()
 		}
 		c.planMembership()
+	})
+}
+
+// liesSeed makes the chance behind lies one of its own, so that they change
+// nothing else in a run.
+const liesSeed = 0x6c6965
+
+// planLies lets some hear that a device is gone, which may be true.
+func (c *campaign) planLies(rng *Rand) {
+	c.clock.after(rng.Between(1, 20*Tick), func() {
+		if c.ending {
+			return
+		}
+		gone := rng.Intn(len(c.Nodes))
+		if lead := c.Leader(); lead != nil && rng.Chance(700) {
+			gone = lead.Index
+		}
+		for i := range c.Nodes {
+			if rng.Chance(700) {
+				c.Suspect(i, gone)
+			}
+		}
+		c.planLies(rng)
 	})
 }
 
@@ -262,6 +290,9 @@ func (c *campaign) unsettled() string {
 	want, _ := lead.log.digest(s.Last)
 	for _, m := range s.Config.Members {
 		n := c.node(m.ID)
+		if n.gone {
+			continue
+		}
 		f := n.Status()
 		if f.Leader != lead.ID || f.Term != s.Term {
 			return fmt.Sprintf("%v follows %q in term %d, %v leads in term %d", n, f.Leader, f.Term, lead, s.Term)

@@ -235,6 +235,11 @@ func (c *Cluster) Transfer(i, to int) error {
 	return err
 }
 
+// Suspect tells node i that node j is said to be gone.
+func (c *Cluster) Suspect(i, j int) {
+	c.input(c.Nodes[i], "hears that "+c.Nodes[j].String()+" is gone", func(core *raft.Core) { core.SuspectLeader(c.Nodes[j].ID) })
+}
+
 // Found makes node i the first member of a new cluster.
 func (c *Cluster) Found(i int, id raft.ClusterID) error {
 	err := errDown

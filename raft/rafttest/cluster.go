@@ -12,6 +12,8 @@ type Options struct {
 	Seed   uint64
 	Voters int // devices that are a cluster from the start
 	Blank  int // devices beside them that belong to no cluster yet
+	// Expect is how many of the blank ones found a cluster together; 0: they wait.
+	Expect int
 	// Config may change limits and timing; it is called for each start.
 	Config func(*raft.Config)
 	// SnapshotBytes is how much a node applies between two snapshots; 0: it
@@ -91,6 +93,9 @@ func New(o Options) *Cluster {
 	}
 	for _, n := range c.Nodes {
 		n.Start()
+		if o.Expect > 0 {
+			c.planHello(n)
+		}
 	}
 	return c
 }
@@ -201,6 +206,9 @@ func (c *Cluster) deliver(to *Node, m raft.Message) {
 		return
 	}
 	c.check.delivered(m)
+	if c.joining(to, m) {
+		return
+	}
 	what := ""
 	if c.opts.Trace > 0 {
 		what = fmt.Sprintf("gets %s from %v", describe(m), c.node(m.From))

@@ -32,6 +32,12 @@ func describe(m raft.Message) string {
 		}
 	case raft.SnapshotRequest:
 		what = fmt.Sprintf("Snapshot %d/%d bytes %d+%d of %d", b.Index, b.Term, b.Offset, len(b.Data), b.Size)
+	case raft.FoundingPromise:
+		what = fmt.Sprintf("FoundingPromise %v accepted %v %s", b.Ballot, b.Accepted, charterText(b.Charter))
+	case raft.FoundingAccept:
+		what = fmt.Sprintf("FoundingAccept %v %s", b.Ballot, charterText(b.Charter))
+	case raft.Founded:
+		what = "Founded " + charterText(b.Charter)
 	default:
 		what = fmt.Sprintf("%T%+v", m.Body, m.Body)
 	}

@@ -18,6 +18,8 @@ type Disk struct {
 	rng     *Rand
 	stuck   bool
 	state   raft.HardState
+	// founding is what was promised in one.
+	founding raft.Founding
 	// entries are those that are durable, and before them those for which the
 	// durable snapshot stands. On the disk are only those from first on.
 	entries  history
@@ -99,6 +101,9 @@ func (d *Disk) write(n int) {
 		merged.Merge(s)
 	}
 	d.state = merged.State
+	if merged.Founding != nil {
+		d.founding = *merged.Founding
+	}
 	d.change(merged)
 	d.queue = append(d.queue[:0:0], d.queue[n:]...)
 }
@@ -150,7 +155,7 @@ func (d *Disk) crash() {
 
 // stored is what a restart finds.
 func (d *Disk) stored() raft.Stored {
-	return raft.Stored{State: d.state, Snapshot: d.snapshot, Entries: append([]raft.Entry(nil), d.entries.entries[d.first-1:]...)}
+	return raft.Stored{State: d.state, Founding: d.founding, Snapshot: d.snapshot, Entries: append([]raft.Entry(nil), d.entries.entries[d.first-1:]...)}
 }
 
 // Stick makes the disk finish nothing until Unstick: an fsync that hangs.

@@ -20,6 +20,7 @@ type checker struct {
 	believed  map[*Node]belief       // of cluster time, at the end of the event before
 	times     timeChecker
 	states    map[raft.Index]uint64 // the checksum of the App's state after an entry
+	founding  foundingChecker
 }
 
 type logPoint struct {
@@ -119,6 +120,7 @@ func (k *checker) change(n *Node, s raft.Status, at raft.Index) {
 func (k *checker) node(n *Node) {
 	s := n.core.Status()
 	k.follow(n, s)
+	k.oneCluster(n, s)
 	if s.Commit < n.commit {
 		k.c.violate("commit never retreats", "%v: commit index %d after %d", n, s.Commit, n.commit)
 	}
@@ -262,6 +264,8 @@ func (k *checker) sent(n *Node, m raft.Message) {
 		k.ack(n, m, b)
 	case raft.TimeoutNow:
 		k.handOver(n, m)
+	case raft.FoundingPromise, raft.FoundingAccept, raft.FoundingAccepted, raft.Founded:
+		k.foundingSent(n, m)
 	case raft.Removed:
 		if b.Index > k.committed.last() {
 			k.c.violate("only the removed are told so", "%v sends %s, and %d entries are committed", n, describe(m), k.committed.last())

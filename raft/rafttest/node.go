@@ -23,6 +23,7 @@ type Node struct {
 
 	cluster *Cluster
 	rng     *Rand
+	gone    bool       // for good
 	core    *raft.Core // nil while the node is down
 	boot    uint64
 	log     history // the Core's log
@@ -68,7 +69,7 @@ func (n *Node) Status() raft.Status {
 
 // Start boots the node from what its disk holds.
 func (n *Node) Start() {
-	if n.core != nil {
+	if n.core != nil || n.gone {
 		return
 	}
 	c := n.cluster
@@ -78,6 +79,9 @@ func (n *Node) Start() {
 	cfg := raft.Config{
 		ID: n.ID, ElectionTicks: ElectionTicks, HeartbeatTicks: HeartbeatTicks, StallTicks: StallTicks,
 		Random: boot.Intn, Boot: n.boot, Now: n.now(), ProposalBase: mix(uint64(n.Index+1)<<32 | n.boot),
+	}
+	if c.opts.Expect > 0 {
+		cfg.Founding = raft.FoundingConfig{Expect: c.opts.Expect, Name: n.String(), MaxVoters: 5}
 	}
 	if c.opts.Config != nil {
 		c.opts.Config(&cfg)

@@ -23,7 +23,10 @@ type caught struct {
 func catch(b bug) caught {
 	raft.Planted = b.name
 	defer func() { raft.Planted = "" }()
-	c := caught{by: map[string]int{}}
+	c, run := caught{by: map[string]int{}}, run
+	if b.foundings {
+		run = runFounding
+	}
 	for seed := uint64(1); seed <= b.seeds && c.first == 0 || seed <= *perBug; seed++ {
 		c.of++
 		if v := run(seed, 0).Violation; v != nil {
@@ -56,11 +59,17 @@ func (c caught) invariants() string {
 func TestCatch(t *testing.T) {
 	if *oneSeed != 0 {
 		raft.Planted = *oneBug
+		run := run
+		if slices.ContainsFunc(readBugs(t), func(b bug) bool { return b.name == *oneBug && b.foundings }) {
+			run = runFounding
+		}
 		t.Logf("bug %q, seed %d: %v", *oneBug, *oneSeed, run(*oneSeed, *traced).Violation)
 		return
 	}
-	if c := catch(bug{seeds: 30}); c.seeds > 0 {
-		t.Fatalf("seed %d fails without any bug switched on: %s", c.first, c.invariants())
+	for _, foundings := range []bool{false, true} {
+		if c := catch(bug{seeds: 30, foundings: foundings}); c.seeds > 0 {
+			t.Fatalf("seed %d fails without any bug switched on: %s", c.first, c.invariants())
+		}
 	}
 	var firsts []int
 	table := fmt.Sprintf("%-34s %10s %6s  %s\n", "bug", "seeds", "first", "caught by")

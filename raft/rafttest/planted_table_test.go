@@ -24,6 +24,8 @@ type bug struct {
 	// scene and in are the test that catches it, and its package, where the
 	// simulator does not.
 	scene, in string
+	// foundings: it is in foundings that the simulator must catch it.
+	foundings bool
 }
 
 // hunk replaces lines of one file.
@@ -92,6 +94,10 @@ func (b *bug) read(line string) (err error) {
 		b.hunks = append(b.hunks, hunk{file: rest})
 		return nil
 	case key == "seeds":
+		b.seeds, err = strconv.ParseUint(rest, 10, 32)
+		return err
+	case key == "foundings":
+		b.foundings = true
 		b.seeds, err = strconv.ParseUint(rest, 10, 32)
 		return err
 	case key == "scene":

@@ -28,7 +28,7 @@ func TestSim(t *testing.T) {
 	}
 	var total Result
 	failures := 0
-	for res := range runAll() {
+	for res := range runSeeds(*seedCount, Run) {
 		total.add(res)
 		if res.Violation == nil || failures >= 3 && !*all {
 			continue
@@ -44,9 +44,9 @@ func TestSim(t *testing.T) {
 	}
 }
 
-// runAll runs the seeds, on as many cores as there are, until three of them
+// runSeeds runs so many seeds, on as many cores as there are, until three of them
 // failed, or all.
-func runAll() <-chan Result {
+func runSeeds(seeds uint64, run func(seed uint64, events int) Result) <-chan Result {
 	results := make(chan Result)
 	var next, failures atomic.Uint64
 	next.Store(*firstSeed)
@@ -55,14 +55,14 @@ func runAll() <-chan Result {
 		workers.Go(func() {
 			for *all || failures.Load() < 3 {
 				seed := next.Add(1) - 1
-				if seed-*firstSeed >= *seedCount {
+				if seed-*firstSeed >= seeds {
 					return
 				}
 				events := *traced
 				if *all {
 					events = 0
 				}
-				res := Run(seed, events)
+				res := run(seed, events)
 				if res.Violation != nil {
 					failures.Add(1)
 				}

@@ -7,4 +7,6 @@ package rafttest
 const (
 	defaultSeeds  = 40
 	seedsPerScene = 4
+
+	defaultFoundings = 100
 )

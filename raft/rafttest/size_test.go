@@ -5,4 +5,6 @@ package rafttest
 const (
 	defaultSeeds  = 300
 	seedsPerScene = 20
+
+	defaultFoundings = 2000
 )

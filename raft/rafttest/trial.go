@@ -30,11 +30,18 @@ var trials = []trial{
 	{"the disk of a voter hangs", 3, (*campaign).tryVoterDisk},
 	{"a hand-over to one that is gone", 3, (*campaign).tryTransferToNobody},
 	{"a voter is removed while it is away", 3, (*campaign).tryRemoval},
+	{"a voter is dead, and a learner takes its place", 3, (*campaign).tryDead},
+}
+
+// hints are trials of SuspectLeader. They have a chance of their own.
+var hints = []trial{
+	{"the leader is gone, and said to be", 3, (*campaign).tryWill},
+	{"the leader is said to be gone, and is not", 3, (*campaign).tryLies},
 }
 
 // try puts the cluster, which has converged, to one trial, and demands that it
 // converges once more when that is over.
-func (c *campaign) try() {
+func (c *campaign) try(from []trial, rng *Rand) {
 	lead := c.Leader()
 	if c.Failed() != nil || lead == nil {
 		return
@@ -46,15 +53,18 @@ func (c *campaign) try() {
 		}
 	}
 	var fitting []trial
-	for _, t := range trials {
+	for _, t := range from {
 		if t.least <= len(voters)+1 {
 			fitting = append(fitting, t)
 		}
 	}
-	t := fitting[c.rng.Intn(len(fitting))]
+	if len(fitting) == 0 {
+		return
+	}
+	t := fitting[rng.Intn(len(fitting))]
 	var other *Node
 	if len(voters) > 0 {
-		other = voters[c.rng.Intn(len(voters))]
+		other = voters[rng.Intn(len(voters))]
 	}
 	c.res.Faults++
 	c.tracef("--- trial: %s; %v leads, the other is %v ---", t.name, lead, other)

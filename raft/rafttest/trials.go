@@ -189,3 +189,43 @@ func (c *campaign) tryRemoval(lead, other *Node) {
 		c.violate("the removed learn of it", "%v was removed long ago, can reach all others, and does not know", other)
 	}
 }
+
+// tryWill: who hears of its leader's end waits for no election timeout.
+func (c *campaign) tryWill(lead, other *Node) {
+	lead.Crash()
+	c.RunFor(1) // what it said last comes before
+	for i := range c.Nodes {
+		if i != lead.Index {
+			c.Suspect(i, lead.Index)
+		}
+	}
+	c.within(c.real(ElectionTicks-2), "somebody campaigns", func() bool {
+		for _, n := range c.Nodes {
+			if n.core != nil && n.core.Role() != raft.Follower {
+				return true
+			}
+		}
+		return false
+	})
+	c.commits(other, c.anElection())
+}
+
+// tryLies: that a leader is said to be gone ends no leadership while it is
+// heard. Where clocks run very wrong two heartbeats may seem far apart.
+func (c *campaign) tryLies(lead, other *Node) {
+	const ticks = 6 * ElectionTicks
+	for t := range ticks {
+		c.After(t, func() {
+			if c.trial == "" {
+				return
+			}
+			for i := range c.Nodes {
+				c.Suspect(i, lead.Index)
+			}
+		})
+	}
+	if c.profile.skew <= 100 {
+		c.undisturbed(lead, ticks)
+	}
+	c.commits(other, c.anElection())
+}

@@ -24,6 +24,7 @@ type disk struct {
 	mu      sync.Mutex
 	waiting *raft.Save
 	arrived uint64        // saves that waiting was merged of
+	began   time.Time     // of the write under way; zero: none is
 	wake    chan struct{} // has one element when there may be work
 	quit    chan struct{}
 	ended   chan struct{}
@@ -158,7 +159,9 @@ func (d *disk) write() (r result, tell bool) {
 	s, arrived := d.take()
 	if s != nil {
 		began := time.Now()
+		d.setBegan(began)
 		r.err = d.log.Save(*s)
+		d.setBegan(time.Time{})
 		d.window.written(s, arrived, began, time.Now())
 		switch {
 		case errors.Is(r.err, raft.ErrDiskFull):
@@ -181,7 +184,7 @@ func (d *disk) writeState(s *raft.Save) (r result) {
 	if !d.changes(s) {
 		return r
 	}
-	alone := raft.Save{Seq: s.Seq, State: s.State, First: s.First}
+	alone := raft.Save{Seq: s.Seq, State: s.State, Founding: s.Founding, First: s.First}
 	switch err := d.log.Save(alone); {
 	case errors.Is(err, raft.ErrDiskFull):
 	case err != nil:
@@ -195,7 +198,7 @@ func (d *disk) writeState(s *raft.Save) (r result) {
 // changes reports whether s has another hard state than is durable, apart from the
 // commit index.
 func (d *disk) changes(s *raft.Save) bool {
-	return s.State.Term != d.state.Term || s.State.Vote != d.state.Vote || s.State.Cluster != d.state.Cluster
+	return s.State.Term != d.state.Term || s.State.Vote != d.state.Vote || s.State.Cluster != d.state.Cluster || s.Founding != nil
 }
 
 // promising reports whether such a save waits.

@@ -27,6 +27,14 @@ type Comms interface {
 	Received() <-chan raft.Message
 }
 
+// BatchComms is a Comms that makes use of knowing which messages leave at the
+// same time, such as one that tells what they all say only once.
+type BatchComms interface {
+	Comms
+	// SendBatch does what Send does for each message. The slice is the caller's.
+	SendBatch(ms []raft.Message)
+}
+
 // Log is stable storage.
 type Log interface {
 	// Save makes s durable as a whole before it returns nil. It is called from
@@ -106,6 +114,9 @@ type Config struct {
 	// it by what comes and how long a write takes.
 	CommitWindow   time.Duration
 	AdaptiveWindow bool
+	// DeadAfter is after what silence a voter counts as dead, so that a learner
+	// takes its place; 0: never. The leader's monotonic clock counts it.
+	DeadAfter time.Duration
 	// MaxVoters is the most voters the cluster is given without an operator;
 	// odd.
 	MaxVoters int

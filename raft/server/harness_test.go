@@ -53,6 +53,9 @@ func (l *lan) setCut(id raft.NodeID, cut bool) {
 func (p *port) Received() <-chan raft.Message { return p.in }
 
 func (p *port) Send(m raft.Message) {
+	if _, joins := m.Body.(raft.Join); m.From != p.id || m.Body == nil || m.To == "" && !joins {
+		return
+	}
 	time.AfterFunc(time.Millisecond, func() {
 		p.lan.mu.Lock()
 		defer p.lan.mu.Unlock()

@@ -24,6 +24,9 @@ type joiner struct {
 const (
 	firstJoinWait = 1
 	maxJoinWait   = 16
+	// maxFoundingWait is for a blank device that founds a cluster with others: it
+	// must not count as silent (raft's founding), nor be waited for for long.
+	maxFoundingWait = 4
 )
 
 // startHellos is how often a member asks after its start even if it hears a
@@ -83,7 +86,11 @@ func (s *Server) askToJoin() {
 		return
 	}
 	beat := s.cfg.Core.HeartbeatTicks
-	s.join.pause = min(max(2*s.join.pause, firstJoinWait*beat), maxJoinWait*beat)
+	longest, expect := maxJoinWait, 0
+	if s.core.Founds() {
+		longest, expect = maxFoundingWait, s.cfg.Core.Founding.Expect
+	}
+	s.join.pause = min(max(2*s.join.pause, firstJoinWait*beat), longest*beat)
 	s.join.schedule(s.join.pause + s.cfg.Core.Random(beat))
 	s.join.since = 0
 	if member {
@@ -91,7 +98,7 @@ func (s *Server) askToJoin() {
 	}
 	s.parts.Comms.Send(raft.Message{
 		Cluster: s.core.State().Cluster, From: s.cfg.Core.ID,
-		Body: raft.Join{Name: clip(s.cfg.Name, raft.MaxNameLen), Member: member, Replaces: s.replaces()},
+		Body: raft.Join{Name: clip(s.cfg.Name, raft.MaxNameLen), Member: member, Replaces: s.replaces(), Expect: expect},
 	})
 }
 
@@ -106,7 +113,11 @@ func (s *Server) Discovered(ctx context.Context) error {
 func (s *Server) receiveJoin(m raft.Message, b raft.Join) {
 	st := s.core.Status()
 	if st.Cluster.IsZero() {
+		s.core.HearJoin(m.From, m.Cluster, b)
 		return
+	}
+	if m.Cluster.IsZero() {
+		s.core.TellFounded(m.From)
 	}
 	if !m.Cluster.IsZero() && m.Cluster != st.Cluster {
 		s.drops.Foreign++
@@ -192,38 +203,17 @@ func clip(text string, n int) string {
 	return text
 }
 
-// proposeMembership lets a leader turn learners into voters.
+// proposeMembership lets a leader give votes to learners, and take those of
+// voters that are dead.
 func (s *Server) proposeMembership() {
-	if s.core.Role() != raft.Leader || !s.core.HasLearners() {
+	if s.core.Role() != raft.Leader || !s.core.HasLearners() && s.core.Config().Voters() <= 3 {
 		return
 	}
-	if ch, ok := nextPromotion(s.core.Status(), s.cfg.MaxVoters, 3*s.cfg.Core.HeartbeatTicks); ok {
+	policy := raft.VoterPolicy{
+		MaxVoters: s.cfg.MaxVoters, MaxSilent: 3 * s.cfg.Core.HeartbeatTicks, DeadAfter: int(s.cfg.DeadAfter / s.cfg.Tick),
+	}
+	if ch, ok := raft.NextVoterChange(s.core.Status(), policy); ok {
 		// It fits by construction; should it not, the next tick tries again.
 		_ = s.core.ProposeChange(ch)
 	}
-}
-
-// nextPromotion picks a learner to be made a voter: the number of voters is
-// kept odd up to maxVoters, except that two devices are both voters. Only
-// learners that are heard and nearly caught up count.
-func nextPromotion(st raft.Status, maxVoters, maxSilent int) (raft.Change, bool) {
-	if !st.CanChange {
-		return raft.Change{}, false
-	}
-	voters := st.Config.Voters()
-	var fit []raft.NodeID
-	for _, m := range st.Config.Members {
-		p, ok := st.Peers[m.ID]
-		if m.Role == raft.Learner && ok && p.CaughtUp && p.Silent <= maxSilent {
-			fit = append(fit, m.ID)
-		}
-	}
-	need := 1
-	if voters >= 3 && voters%2 == 1 {
-		need = 2 // an even number of voters tolerates no more failures
-	}
-	if voters+need > maxVoters || len(fit) < need {
-		return raft.Change{}, false
-	}
-	return raft.Change{Kind: raft.Promote, ID: fit[0]}, true
 }

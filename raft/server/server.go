@@ -206,6 +206,9 @@ func (s *Server) receive(m raft.Message) {
 		return
 	case raft.JoinAnswer:
 		s.join.answered(m.From, b)
+		if !m.Cluster.IsZero() {
+			s.core.HearCluster()
+		}
 		return
 	}
 	switch err := s.core.Step(m); {
@@ -270,9 +273,7 @@ func (s *Server) drain() {
 		if rd.Save != nil {
 			s.disk.put(*rd.Save)
 		}
-		for _, m := range rd.Messages {
-			s.parts.Comms.Send(m)
-		}
+		s.send(rd.Messages)
 		s.restore(rd.Restore)
 		s.apply(rd.Committed)
 		s.finishReads(rd.Reads)

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/edgeraft/edgeraft/raft"
 )
@@ -16,13 +17,16 @@ type Status struct {
 	// state has outgrown them: the log then grows to its limit.
 	TooLarge   uint64
 	JoinReason string // why it is not admitted yet, where the cluster said so
+	// Writing is how long the write to the log that is under way has lasted, 0
+	// when there is none.
+	Writing time.Duration
 }
 
 // Status returns a picture of the present state.
 func (s *Server) Status(ctx context.Context) (Status, error) {
 	var st Status
 	err := s.do(ctx, func() {
-		st = Status{Status: s.core.Status(), Applied: s.applied, Drops: s.drops, TooLarge: s.refused, JoinReason: s.join.reason}
+		st = Status{Status: s.core.Status(), Applied: s.applied, Drops: s.drops, TooLarge: s.refused, JoinReason: s.join.reason, Writing: s.disk.writingFor()}
 	})
 	if err != nil {
 		return Status{}, fmt.Errorf("status: %w", err)

@@ -30,6 +30,12 @@ const (
 	kindRemoved          kind = 16
 	kindSnapshotRequest  kind = 17
 	kindSnapshotResponse kind = 18
+	kindFoundingPrepare  kind = 19
+	kindFoundingPromise  kind = 20
+	kindFoundingAccept   kind = 21
+	kindFoundingAccepted kind = 22
+	kindFoundingRefused  kind = 23
+	kindFounded          kind = 24
 )
 
 // The bodies as they are encoded. Most have the fields of their counterpart in
@@ -99,6 +105,7 @@ type (
 		Member bool   `cbor:"2,keyasint,omitempty"`
 		// Replaces is as in raft.Join.
 		Replaces raft.NodeID `cbor:"3,keyasint,omitempty"`
+		Expect   int         `cbor:"4,keyasint,omitempty"`
 	}
 	snapshotRequest struct {
 		Index       raft.Index `cbor:"1,keyasint"`
@@ -181,7 +188,7 @@ func fromBody(b raft.Body) (kind, any, error) {
 	case raft.Removed:
 		return kindRemoved, removed(b), nil
 	}
-	return 0, nil, fmt.Errorf("%w: a body of type %T", ErrMalformed, b)
+	return fromFoundingBody(b)
 }
 
 // toBody decodes a body of kind k.
@@ -243,7 +250,7 @@ func toBody(k kind, b cbor.RawMessage) (raft.Body, error) {
 		w, err := decodeLenient[joinAnswer](b)
 		return raft.JoinAnswer(w), err
 	}
-	return nil, fmt.Errorf("%w: message kind %d", ErrVersion, k)
+	return toFoundingBody(k, b)
 }
 
 func fromAppendRequest(b raft.AppendRequest) appendRequest {

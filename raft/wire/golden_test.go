@@ -62,6 +62,11 @@ func samples() []sample {
 			func() ([]byte, error) { return AppendHardState(nil, s) },
 			func(b []byte) (any, error) { return DecodeHardState(b) }})
 	}
+	for i, f := range foundingSamples() {
+		out = append(out, sample{fmt.Sprintf("founding/%d", i), f,
+			func() ([]byte, error) { return AppendFounding(nil, f) },
+			func(b []byte) (any, error) { return DecodeFounding(b) }})
+	}
 	head := raft.Snapshot{
 		Index: 300, Term: 6, ConfigIndex: 10, Sum: 0xdeadbeef,
 		Config: &raft.Configuration{Members: []raft.Member{{ID: "cccccccccccccc67", Name: "küche", Role: raft.Voter}}},
@@ -132,7 +137,7 @@ func TestEveryBodyHasASample(t *testing.T) {
 		}
 		seen[k] = true
 	}
-	for k := kindPreVoteRequest; k <= kindSnapshotResponse; k++ {
+	for k := kindPreVoteRequest; k <= kindFounded; k++ {
 		if !seen[k] {
 			t.Errorf("no sample of kind %d", k)
 		}

@@ -65,8 +65,37 @@ func messageSamples() []messageSample {
 		{"join-to", raft.Message{Cluster: cluster, From: carol, To: alice, Body: raft.Join{Name: "pi"}}},
 		{"join-member", raft.Message{Cluster: cluster, From: carol, Body: raft.Join{Name: "pi", Member: true}}},
 		{"join-replacing", raft.Message{Cluster: cluster, From: carol, Body: raft.Join{Name: "pi", Member: true, Replaces: bob}}},
+		{"join-expecting", raft.Message{From: carol, Body: raft.Join{Name: "pi", Expect: 3}}},
+		{"heartbeat-level", raft.Message{Cluster: cluster, From: alice, To: bob, Term: 8, Level: 2, Body: raft.AppendRequest{PrevIndex: 300, PrevTerm: 6, Commit: 299}}},
+		{"founding-prepare", blank(raft.FoundingPrepare{Ballot: raft.Ballot{Round: 7, Proposer: alice}, Expect: 3})},
+		{"founding-promise", blank(raft.FoundingPromise{Ballot: raft.Ballot{Round: 7, Proposer: bob}, Name: "küche"})},
+		{"founding-promise-accepted", blank(raft.FoundingPromise{
+			Ballot: raft.Ballot{Round: 7, Proposer: bob}, Accepted: raft.Ballot{Round: 1 << 40, Proposer: carol}, Charter: charterSample(), Name: "küche"})},
+		{"founding-accept", blank(raft.FoundingAccept{Ballot: raft.Ballot{Round: 7, Proposer: alice}, Expect: 3, Charter: charterSample()})},
+		{"founding-accepted", blank(raft.FoundingAccepted{Ballot: raft.Ballot{Round: 7, Proposer: bob}})},
+		{"founding-refused", blank(raft.FoundingRefused{Promised: raft.Ballot{Round: 8, Proposer: carol}})},
+		{"founded", from(0, raft.Founded{Charter: charterSample()})},
 		{"join-answer", from(0, raft.JoinAnswer{Leader: carol, Reason: "a change is pending"})},
 		{"join-answer-empty", raft.Message{From: alice, To: carol, Body: raft.JoinAnswer{}}},
+	}
+}
+
+// blank is a message from one device without a cluster to another.
+func blank(b raft.Body) raft.Message { return raft.Message{From: alice, To: bob, Body: b} }
+
+func charterSample() *raft.Charter {
+	return &raft.Charter{Cluster: cluster, Config: &raft.Configuration{Members: []raft.Member{
+		{ID: alice, Name: "küche", Role: raft.Voter},
+		{ID: bob, Role: raft.Learner},
+	}}}
+}
+
+// foundingSamples are what a blank device may have stored.
+func foundingSamples() []raft.Founding {
+	return []raft.Founding{
+		{},
+		{Promised: raft.Ballot{Round: 7, Proposer: bob}},
+		{Promised: raft.Ballot{Round: 8, Proposer: bob}, Accepted: raft.Ballot{Round: 7, Proposer: alice}, Charter: charterSample()},
 	}
 }
 

@@ -44,7 +44,7 @@ func checkMessage(m raft.Message) error {
 		}
 		return checkText("the reason", b.Reason, raft.MaxReasonLen)
 	}
-	return nil
+	return checkFounding(m.Body)
 }
 
 // checkAppendRequest holds that entries follow on PrevIndex and that terms
@@ -104,7 +104,7 @@ func checkChange(c raft.Change) error {
 	if !c.ID.Valid() {
 		return fmt.Errorf("%w: the member %q to change is not an ID", ErrMalformed, clip(c.ID))
 	}
-	if c.Kind < raft.AddLearner || c.Kind > raft.Remove {
+	if c.Kind < raft.AddLearner || c.Kind > raft.StandDown {
 		return fmt.Errorf("%w: the unknown kind of change %d", ErrMalformed, c.Kind)
 	}
 	return checkText("the name of a member", c.Name, raft.MaxNameLen)

@@ -1,0 +1,118 @@
+package mqttcomms
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// errLonely ends a connection to one of several brokers.
+var errLonely = errors.New("no other device was heard through this broker")
+
+// run keeps a connection to a broker until Close.
+func (c *Comms) run() {
+	pause, next := backoff{since: time.Now()}, 0
+	lonelyTimes := 0
+	for c.ctx.Err() == nil {
+		b := c.brokers[next]
+		s, err := c.open(b)
+		wasUp := err == nil
+		if wasUp {
+			pause.reset()
+			c.connected(s)
+			err = s.serve()
+			pause.since = time.Now()
+			if !errors.Is(err, errLonely) {
+				lonelyTimes = 0
+			}
+		}
+		c.disconnected(b, err)
+		var said disconnected
+		switch {
+		case errors.Is(err, errLonely):
+			lonelyTimes++
+			next = (next + 1) % len(c.brokers)
+		case errors.As(err, &said) && said.code == codeTakenOver:
+			c.wait(jitter(takenOverPause))
+		case errors.As(err, &said) && said.code == codePacketTooLarge:
+			// A broker that does not announce its limit says it too late.
+			c.packetLimit = max(min(c.packetLimit, s.largest/2), MinPacket)
+		case wasUp:
+			next = 0
+			c.wait(jitter(pauseFirst / 2)) // not all devices at once
+		default:
+			if next = (next + 1) % len(c.brokers); next == 0 {
+				c.wait(pause.next(time.Now()))
+			}
+		}
+		c.setLonely(lonelyTimes)
+	}
+}
+
+// wait waits, or until Close.
+func (c *Comms) wait(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.ctx.Done():
+	}
+}
+
+// backoff is how long to pause between two rounds through the brokers.
+type backoff struct {
+	since time.Time // when the last connection ended
+	last  time.Duration
+}
+
+func (b *backoff) reset() { b.last = 0 }
+
+func (b *backoff) next(now time.Time) time.Duration {
+	most := min(max(now.Sub(b.since)/pauseShare, pauseAtLeast), pauseAtMost)
+	b.last = min(max(2*b.last, pauseFirst), most)
+	return jitter(b.last)
+}
+
+// jitter spreads a pause by up to a half either way, so that devices that began
+// together do not stay together.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }
+
+// setLonely sets how patient the next connection is with being alone.
+func (c *Comms) setLonely(times int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lonelyPatience = min(lonelyFirst<<min(times, 10), lonelyAtMost)
+}
+
+// lonely returns a channel that is closed when no device has been heard for too
+// long and there is another broker to try; it never is where there is none.
+func (c *Comms) lonely(ctx context.Context) <-chan struct{} {
+	alone := make(chan struct{})
+	if len(c.brokers) < 2 {
+		return alone
+	}
+	c.mu.Lock()
+	patience := jitter(max(c.lonelyPatience, lonelyFirst))
+	c.mu.Unlock()
+	c.wg.Go(func() {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case now := <-timer.C:
+				c.mu.Lock()
+				silent := now.Sub(c.anyHeard)
+				c.mu.Unlock()
+				if silent >= patience {
+					close(alone)
+					return
+				}
+				timer.Reset(patience - silent)
+			}
+		}
+	})
+	return alone
+}
