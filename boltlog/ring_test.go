@@ -39,7 +39,7 @@ func watched(t testing.TB, dir string, opt Options) (*Log, Opened, *[]done) {
 
 // sized is home with a ring of so many slots.
 func sized(slots int) Options {
-	return Options{ClusterName: "home", RingSize: slots * sectorSize, Preallocate: 3*slots*sectorSize + 192<<10}
+	return Options{ClusterName: "home", RingSize: slots * sectorSize, Preallocate: 6*slots*sectorSize + 192<<10}
 }
 
 // TestASaveIsOneWriteAndOneSync: the promise that all of this is for.

@@ -75,7 +75,11 @@ func (r *room) forHardState() int { return r.slots + r.slots/4 + 8 }
 func (r *room) forSnapshot() int { return r.snapshot + r.snapshot/4 }
 
 // reserve is what should be free.
-func (r *room) reserve() int { return r.forHardState() + r.forSnapshot() + r.slots/2 + 8 }
+func (r *room) reserve() int { return r.forHardState() + r.forSnapshot() + underWay*r.slots }
+
+// underWay is how many rings full of entries may be under way when the log becomes
+// short; with the default 1 MiB.
+const underWay = 4
 
 // step is the least by which the file grows.
 func (r *room) step() int { return 4 * r.slots }

@@ -65,7 +65,7 @@ func (leader) tick(c *Core) {
 		c.become(Follower, c.hard.Term, "")
 		return
 	}
-	if l.sinceCommit > c.cfg.StallTicks && !c.loneVoter() {
+	if l.sinceCommit > c.cfg.StallTicks && !c.loneVoter() && !c.majorityFull() {
 		c.abdicate()
 		return
 	}

@@ -56,6 +56,21 @@ func (c *Core) evadeFullDisk() {
 	}
 }
 
+// majorityFull reports whether so many voters have no room that nothing can be
+// committed, whoever leads.
+func (c *Core) majorityFull() bool {
+	room := 0
+	for _, m := range c.conf().Members {
+		if m.Role != Voter {
+			continue
+		}
+		if p := c.lead.peers[m.ID]; p != nil && !p.short || m.ID == c.cfg.ID && !c.store.short {
+			room++
+		}
+	}
+	return room < c.conf().Quorum()
+}
+
 // successor is the voter, of those that are heard, that holds most of the log
 // and has room for more; of equals the first by ID.
 func (c *Core) successor() NodeID {
