@@ -110,7 +110,7 @@ func TestDiskFullIsAMode(t *testing.T) {
 				t.Errorf("when it is full: %+v", r)
 			}
 			for round := range 3 {
-				for range 200 {
+				for range 60 {
 					model.State.Term++
 					vote := raft.Save{State: model.State}
 					vote.State.Commit += 3 // of entries that could not be stored
@@ -211,7 +211,7 @@ func snapshotSave(model raft.Stored, size int) raft.Save {
 // TestRandomSavesOnAFullDisk: whatever the free pages look like, hard states are
 // stored, and what is refused is as if it had not been tried.
 func TestRandomSavesOnAFullDisk(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range uint64(4) {
 		r := rand.New(rand.NewPCG(seed, 9))
 		disk, dir := &fullDisk{}, t.TempDir()
 		opt := disk.options(4 + r.IntN(12))

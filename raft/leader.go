@@ -65,7 +65,10 @@ func (leader) tick(c *Core) {
 		c.become(Follower, c.hard.Term, "")
 		return
 	}
-	if l.sinceCommit > c.cfg.StallTicks && !c.loneVoter() && !c.majorityFull() {
+	if c.majorityFull() {
+		l.sinceCommit = 0 // another could do no better
+	}
+	if l.sinceCommit > c.cfg.StallTicks && !c.loneVoter() {
 		c.abdicate()
 		return
 	}

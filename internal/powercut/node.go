@@ -188,6 +188,7 @@ func (n *node) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
 
 // Fsync is fsync, fdatasync, and fsync of a directory.
 func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
+	n.disk.delay()
 	n.disk.mu.Lock()
 	defer n.disk.mu.Unlock()
 	return n.disk.do(Event{Kind: Sync, Ino: n.ino})
