@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
 	"github.com/edgeraft/edgeraft/raft"
 )
 
@@ -335,4 +337,31 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	mustClose(t, l)
 	ro = true
 	refuses(t, dir, opt, ErrReadOnly)
+}
+
+// TestATransactionThatDoesNotFit is refused before any of it is written, and leaves
+// what it found: that is what growing beforehand rests on.
+func TestATransactionThatDoesNotFit(t *testing.T) {
+	dir := t.TempDir()
+	l, _ := open(t, dir)
+	save(t, l, raft.Save{State: raft.HardState{Term: 1}, Entries: commands(1, 1, 3)})
+	before := contentOf(t, dir)
+	for range 3 {
+		_, err := l.disk.update(func(tx *bolt.Tx) error {
+			return tx.Bucket(bucketChunks).Put([]byte("too large"), make([]byte, home.Preallocate))
+		})
+		if !errors.Is(err, errNoRoom) || contentOf(t, dir) != before {
+			t.Fatalf("error %v; the file changed: %v", err, contentOf(t, dir) != before)
+		}
+	}
+	var next raft.Index = 4
+	for range 50 {
+		save(t, l, raft.Save{State: raft.HardState{Term: 1}, Entries: commands(1, next, next+9)})
+		next += 10
+	}
+	l, got := again(t, l, dir, home)
+	if n := len(got.Stored.Entries); n != int(next)-1 {
+		t.Errorf("%d entries are stored of %d", n, next-1)
+	}
+	mustClose(t, l)
 }
