@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/app/backup"
 	"github.com/edgeraft/edgeraft/app/kv"
 	"github.com/edgeraft/edgeraft/raft"
 )
@@ -82,6 +83,10 @@ var known = []struct {
 	{kv.ErrBadKey, http.StatusBadRequest, api.CodeBadRequest, 0, ""},
 	{kv.ErrBadTxn, http.StatusBadRequest, api.CodeBadRequest, 0, ""},
 	{kv.ErrBadTTL, http.StatusBadRequest, api.CodeBadRequest, 0, ""},
+	{backup.ErrNoBackup, http.StatusBadRequest, api.CodeBadRequest, 0,
+		"nothing was changed; send a file that edgeraft backup made"},
+	{backup.ErrVersion, http.StatusBadRequest, api.CodeBadRequest, 0, "nothing was changed"},
+	{backup.ErrDamaged, http.StatusBadRequest, api.CodeBadRequest, 0, "nothing was changed"},
 	{kv.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, 0,
 		"send less at once"},
 	// A context's end comes last: an error that also says what became of the

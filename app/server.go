@@ -18,6 +18,7 @@ import (
 type Config struct {
 	Node    Node
 	Founder Founder
+	Archive Archive // nil: there are no backups
 	Store   *kv.Store
 	History *History // the one whose Publish observes Store
 	Events  *Events  // nil for none: a device that never changes
@@ -29,6 +30,7 @@ type Config struct {
 type Server struct {
 	node    Node
 	founder Founder
+	archive Archive
 	store   *kv.Store
 	history *History
 	cluster *Events
@@ -37,6 +39,8 @@ type Server struct {
 
 	requests chan struct{} // a slot for each request in flight
 	watchers chan struct{} // a slot for each watcher
+	backups  chan struct{} // one slot
+	restores chan struct{} // one slot
 
 	foundingMu sync.Mutex
 	founding   founding
@@ -57,6 +61,7 @@ func New(c Config) *Server {
 	return &Server{
 		node:     c.Node,
 		founder:  c.Founder,
+		archive:  c.Archive,
 		store:    c.Store,
 		history:  c.History,
 		cluster:  c.Events,
@@ -64,6 +69,8 @@ func New(c Config) *Server {
 		log:      c.Log,
 		requests: make(chan struct{}, limits.MaxRequests),
 		watchers: make(chan struct{}, limits.MaxWatchers),
+		backups:  make(chan struct{}, 1),
+		restores: make(chan struct{}, 1),
 		stopping: make(chan struct{}),
 	}
 }

@@ -84,3 +84,9 @@ func (c *Core) Entry(i Index) (Entry, bool) {
 	}
 	return c.log.entries[i-c.log.base-1], true
 }
+
+// AppliedEntry is the last entry that Ready handed out to be applied, with its
+// term and time; zeros before the first.
+func (c *Core) AppliedEntry() (Index, Term, Time) {
+	return c.applied, c.log.term(c.applied), c.log.time(c.applied)
+}

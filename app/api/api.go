@@ -135,6 +135,7 @@ type Status struct {
 	MQTT     *MQTT     `json:"mqtt,omitempty"` // absent where it is no transport
 	Storage  Storage   `json:"storage"`
 	State    State     `json:"state"`
+	Clock    *Clock    `json:"clock,omitempty"`
 	Founding *Founding `json:"founding,omitempty"` // on a blank device that founds a cluster with others
 }
 
@@ -153,6 +154,15 @@ type Founding struct {
 type Founder struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
+}
+
+// Clock is the wall clock of the device. Only what people read depends on it.
+type Clock struct {
+	Time      string `json:"time"`      // RFC 3339
+	Plausible bool   `json:"plausible"` // not before the program was made
+	// SetByMS is by how much it was set since the agent was started, forwards or,
+	// negative, back; absent for less than a minute.
+	SetByMS int64 `json:"set_by_ms,omitempty"`
 }
 
 // Warning is something that is wrong, and what to do about it.
@@ -197,7 +207,8 @@ type Member struct {
 	Self      bool   `json:"self"`
 	Address   string `json:"address,omitempty"`
 	Transport string `json:"transport,omitempty"`
-	// LastContactMS is how long ago it was last heard; absent when never.
+	// LastContactMS is how long ago this device last heard it; absent when never.
+	// The leader hears all members, others usually only the leader.
 	LastContactMS *int64 `json:"last_contact_ms,omitempty"`
 	// RoundTripUS is how long an answer by Transport takes, in microseconds; absent
 	// while that is not known. Paths are all ways to it.

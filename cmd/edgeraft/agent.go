@@ -17,6 +17,7 @@ import (
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/kv"
 	"github.com/edgeraft/edgeraft/app/once"
+	"github.com/edgeraft/edgeraft/app/restore"
 	"github.com/edgeraft/edgeraft/boltlog"
 	"github.com/edgeraft/edgeraft/internal/seal"
 	"github.com/edgeraft/edgeraft/raft"
@@ -32,7 +33,8 @@ type agent struct {
 	manager *supervisor
 	started time.Time
 	store   *kv.Store
-	app     *once.App // around store
+	app     *once.App    // around store
+	top     *restore.App // around app
 	history *app.History
 	events  *app.Events
 	// lastChange is what changed told of; its alone.
@@ -54,10 +56,11 @@ func newAgent(cfg Config, logger *slog.Logger, level *slog.LevelVar, db *boltlog
 		Events: cfg.Limits.WatchHistoryEvents, Bytes: cfg.Limits.WatchHistoryBytes,
 	})
 	store := kv.New(kv.Options{Observe: history.Publish, Restored: history.Restored})
+	keyed := once.New(store)
 	return &agent{
 		cfg: cfg, log: logger, level: level, manager: newSupervisor(logger),
 		started: time.Now(), db: db, opened: opened,
-		history: history, events: app.NewEvents(), store: store, app: once.New(store),
+		history: history, events: app.NewEvents(), store: store, app: keyed, top: restore.New(keyed),
 		keyBrought: make(chan seal.Key, 1),
 		deviceUp:   make(chan struct{}),
 	}

@@ -24,6 +24,7 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	}
 	a.fillStorage(&s.Storage)
 	s.Warnings = append(s.Warnings, a.diskWarnings(s.Storage)...)
+	s.Clock = clock(a.started, time.Now(), time.Since(a.started), builtAt)
 	d := a.current()
 	if d == nil && a.haveKey.Load() {
 		s.Node.State = "starting"
@@ -53,6 +54,7 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	s.Storage.WritingMS = st.Writing.Milliseconds()
 	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), memberDiskWarnings(s.Members)...)
 	s.Warnings = append(s.Warnings, cardWarnings(s.Storage.Card)...)
+	s.Warnings = append(append(s.Warnings, writeWarnings(st.Writing)...), clockWarnings(s.Clock, builtAt)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
 	return s, nil
 }
@@ -133,7 +135,7 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 	}
 	switch {
 	case len(st.Config.Members) == 0 && st.JoinReason != "":
-		add("not_admitted", "", "The cluster has not admitted this device: %s.", st.JoinReason)
+		add("not_admitted", "edgeraft members add "+string(d.self)+"   (on a member)", "The cluster has not admitted this device: %s.", st.JoinReason)
 	case st.Founding != nil:
 		ws = append(ws, d.foundingWarning(st.Founding))
 	case len(st.Config.Members) == 0:
@@ -143,29 +145,29 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("removed", "edgeraft members add "+string(d.self)+"   (on a member)",
 			"This device was removed from its cluster; its state stays as it was then.")
 	case st.Leader == "":
-		add("no_leader", "", "No leader is known: of %d voters %d must be reachable, %d were heard lately.",
+		add("no_leader", "edgeraft status   (on each of the others)", "No leader is known: of %d voters %d must be reachable, %d were heard lately.",
 			st.Config.Voters(), st.Config.Quorum(), d.votersHeard(st))
 	}
 	if was := d.wasMember(st); was != "" {
 		add("storage_lost", "edgeraft members list", "This device lost its storage (what is left is kept as %s). As %s it takes the place of %s, which it was.",
 			filepath.Join(d.cfg.DataDir, boltlog.DamagedName), d.self[:8], was[:8])
 	} else if _, err := os.Stat(filepath.Join(d.cfg.DataDir, boltlog.DamagedName)); err == nil {
-		add("storage_kept", "", "The storage of this device was damaged, and has healed. Delete %s when you have looked at it; if it happens again, replace the card.",
+		add("storage_kept", "rm "+filepath.Join(d.cfg.DataDir, boltlog.DamagedName), "The storage of this device was damaged, and has healed. Delete %s when you have looked at it; if it happens again, replace the card.",
 			filepath.Join(d.cfg.DataDir, boltlog.DamagedName))
 	}
 	if from, reason := d.comms.stranger(); reason != "" {
-		add("stranger", "", "Packets that cannot be read arrive from %s (%s): a device with another key or cluster name?", from, reason)
+		add("stranger", "edgeraft status   (on that device)", "Packets that cannot be read arrive from %s (%s): a device with another key or cluster name?", from, reason)
 	}
 	ws = append(ws, brokerWarnings(d.comms.brokerStatus(), d.self)...)
 	if st.Drops.Foreign > 0 {
-		add("foreign_cluster", "", "A second cluster with this name and key exists: %s, heard from %s. Give one of them another name.",
+		add("foreign_cluster", "edgeraft status   (on that device)", "A second cluster with this name and key exists: %s, heard from %s. Give one of them another name.",
 			st.Drops.LastForeign, st.Drops.LastForeignFrom)
 	}
 	if st.TooLarge > 0 {
-		add("snapshot_too_large", "", "The state is too large for a snapshot, so the log cannot be shortened. Delete what is not needed.")
+		add("snapshot_too_large", "edgeraft list", "The state is too large for a snapshot, so the log cannot be shortened. Delete what is not needed.")
 	}
 	if st.LogBytes > d.cfg.Limits.LogBytes*9/10 {
-		add("log_full", "", "The log is nearly full: %d of %d bytes. At the limit nothing more can be committed.",
+		add("log_full", "edgeraft status   (on the leader)", "The log is nearly full: %d of %d bytes. At the limit nothing more can be committed.",
 			st.LogBytes, d.cfg.Limits.LogBytes)
 	}
 	for _, m := range ms {
@@ -176,7 +178,7 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		if m.LastContactMS != nil {
 			since = fmt.Sprintf("for %v", (time.Duration(*m.LastContactMS) * time.Millisecond).Round(time.Second))
 		}
-		add("member_missing", "", "Member %s (%s) has not been heard %s.", m.Name, m.ID[:8], since)
+		add("member_missing", "edgeraft members remove "+m.ID+"   (if it is gone for good)", "Member %s (%s) has not been heard %s.", m.Name, m.ID[:8], since)
 	}
 	return ws
 }

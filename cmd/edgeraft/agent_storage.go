@@ -86,6 +86,7 @@ func cardWarnings(c *api.Card) []api.Warning {
 	}
 	return []api.Warning{{
 		Code:    "card_worn",
+		Next:    "edgeraft members list   (are the others well?)",
 		Message: fmt.Sprintf("The memory below the database, %s, reports that it is wearing out (%s). Replace it soon.", c.Device, says),
 	}}
 }

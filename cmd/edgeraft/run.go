@@ -84,7 +84,7 @@ func (a *agent) run(ctx context.Context, listener, scrapes net.Listener, load fu
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	server := app.New(app.Config{
-		Node: a, Founder: a, Store: a.store, History: a.history, Events: a.events, Log: a.log,
+		Node: a, Founder: a, Archive: a, Store: a.store, History: a.history, Events: a.events, Log: a.log,
 		Limits: app.Limits{MaxValueBytes: a.cfg.Limits.CommandBytes},
 	})
 	var tasks sync.WaitGroup
