@@ -19,6 +19,7 @@ type leaderState struct {
 	snapshotBytes  int    // of snapshots that may still be sent in this tick
 	successor      NodeID // to whom leadership is being handed over, "" otherwise
 	sinceTransfer  int    // ticks since that began
+	anyShort       bool   // some member said, in this term, that its disk has no room
 	sinceEvaded    int    // ticks since it was tried to hand over for want of room
 }
 

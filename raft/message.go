@@ -162,7 +162,7 @@ const (
 	RefusedTooLarge      RefusalReason = 5 // the command is larger than the leader's limit
 	RefusedBehind        RefusalReason = 6 // the learner to promote lacks too much of the log
 
-	RefusedDiskFull RefusalReason = 7 // the leader's disk has no room
+	RefusedDiskFull RefusalReason = 7 // the disk of the leader, or of a majority, has no room
 )
 
 // ReadRequest asks the leader of Message.Term for a read index (thesis §6.4).

@@ -128,6 +128,7 @@ func (c *Core) receiveAppendResponse(m Message, b AppendResponse) error {
 		return fmt.Errorf("append response from %s beyond the end of the log: %w", m.From, ErrUnexpected)
 	}
 	p.silent, p.short = 0, b.Short
+	c.lead.anyShort = c.lead.anyShort || b.Short
 	p.readAck = max(p.readAck, b.Read)
 	c.releaseReads()
 	arrived := max(b.Match, b.Received)

@@ -353,7 +353,7 @@ func (c *Core) decline(from NodeID, boot, seq uint64) {
 // refuse says why a leader can take no proposal at present, 0 if it can.
 func (c *Core) refuse() RefusalReason {
 	switch {
-	case c.store.short:
+	case c.store.short || c.majorityFull():
 		return RefusedDiskFull
 	case c.log.bytes > c.cfg.MaxLogBytes:
 		return RefusedLogFull

@@ -59,6 +59,9 @@ func (c *Core) evadeFullDisk() {
 // majorityFull reports whether so many voters have no room that nothing can be
 // committed, whoever leads.
 func (c *Core) majorityFull() bool {
+	if !c.lead.anyShort { // by far the most frequent case
+		return false
+	}
 	room := 0
 	for _, m := range c.conf().Members {
 		if m.Role != Voter {

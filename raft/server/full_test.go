@@ -95,3 +95,30 @@ func TestAllDisksFull(t *testing.T) {
 		w.haltAll()
 	})
 }
+
+// TestFollowersFull: a leader that has room refuses what a majority could not
+// store, rather than have callers wait for it.
+func TestFollowersFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, 3)
+		leader := w.leader()
+		for _, d := range w.followers() {
+			d.card.setFull(true)
+		}
+		_, _ = w.propose(leader, "what shows it", 3*time.Second)
+		for range 20 {
+			if _, err := w.propose(leader, "refused", 5*time.Second); !errors.Is(err, raft.ErrDiskFull) {
+				t.Errorf("error %v", err)
+			}
+		}
+		<-time.After(time.Minute)
+		if st := w.status(leader); st.Role != raft.Leader {
+			t.Errorf("%v leads no more, in term %d: nobody could do better", leader.id, st.Term)
+		}
+		for _, d := range w.devices {
+			d.card.setFull(false)
+		}
+		w.eventually("there is room", func() bool { _, err := w.propose(leader, "after", time.Second); return err == nil })
+		w.haltAll()
+	})
+}
