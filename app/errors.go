@@ -80,6 +80,8 @@ var known = []struct {
 		"see edgeraft members list"},
 	{ErrBadKey, http.StatusBadRequest, api.CodeBadRequest, 0,
 		"give the text that edgeraft init or edgeraft keygen printed"},
+	{ErrKeysInUse, http.StatusConflict, api.CodeConflict, 0,
+		"see edgeraft status"},
 	{kv.ErrBadKey, http.StatusBadRequest, api.CodeBadRequest, 0, ""},
 	{kv.ErrBadTxn, http.StatusBadRequest, api.CodeBadRequest, 0, ""},
 	{kv.ErrBadTTL, http.StatusBadRequest, api.CodeBadRequest, 0, ""},

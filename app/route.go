@@ -43,6 +43,7 @@ var fixedPaths = map[string][]endpoint{
 	"/v1/transfer": {{method: http.MethodPost, params: []string{"timeout"}, key: keyRefused, serve: (*Server).stepDown}},
 	"/v1/init":     {{method: http.MethodPost, params: []string{"timeout"}, key: keyNatural, serve: (*Server).found}},
 	"/v1/join":     {{method: http.MethodPost, params: []string{"timeout"}, body: smallBody, key: keyNatural, serve: (*Server).join}},
+	"/v1/keys":     {{method: http.MethodPost, params: []string{"timeout"}, body: smallBody, key: keyRefused, serve: (*Server).changeKeys}},
 	"/healthz":     {{method: http.MethodGet, exempt: true, serve: (*Server).healthz}},
 	"/readyz":      {{method: http.MethodGet, exempt: true, serve: (*Server).readyz}},
 	"/metrics":     {{method: http.MethodGet, exempt: true, serve: (*Server).metrics}},

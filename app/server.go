@@ -18,7 +18,8 @@ import (
 type Config struct {
 	Node    Node
 	Founder Founder
-	Archive Archive // nil: there are no backups
+	Keys    KeyKeeper // nil: the keys cannot be changed
+	Archive Archive   // nil: there are no backups
 	Store   *kv.Store
 	History *History // the one whose Publish observes Store
 	Events  *Events  // nil for none: a device that never changes
@@ -30,6 +31,7 @@ type Config struct {
 type Server struct {
 	node    Node
 	founder Founder
+	keys    KeyKeeper
 	archive Archive
 	store   *kv.Store
 	history *History
@@ -61,6 +63,7 @@ func New(c Config) *Server {
 	return &Server{
 		node:     c.Node,
 		founder:  c.Founder,
+		keys:     c.Keys,
 		archive:  c.Archive,
 		store:    c.Store,
 		history:  c.History,

@@ -61,8 +61,8 @@ func (a *agent) fillDisk() (empty func()) {
 	}
 }
 
-// warns reports whether an agent's status has a warning.
-func (a *agent) warns(code string) error {
+// lacksWarning is nil where an agent's status has a warning, else what it has.
+func (a *agent) lacksWarning(code string) error {
 	st, err := a.status()
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	first := c.awaitLeader(c.agents)
 	room := map[*agent]func(){first: first.fillDisk()}
-	for n := 0; first.warns("disk_full") != nil; n++ {
+	for n := 0; first.lacksWarning("disk_full") != nil; n++ {
 		if err := put(c.agents[n%3]); err != nil || n > 1000 {
 			t.Fatalf("put %d, with room on two devices: %v", n, err)
 		}
@@ -112,7 +112,7 @@ func TestFullDisk(t *testing.T) {
 	if second == first {
 		t.Error("the full device leads")
 	}
-	lab.Eventually(t, "the leader tells of the full member", 10*time.Second, func() error { return second.warns("member_disk_full") })
+	lab.Eventually(t, "the leader tells of the full member", 10*time.Second, func() error { return second.lacksWarning("member_disk_full") })
 	for _, a := range c.others(first) {
 		room[a] = a.fillDisk()
 	}

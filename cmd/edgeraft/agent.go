@@ -154,7 +154,7 @@ func (a *agent) Init(ctx context.Context) (api.Setup, error) {
 	if err := d.server.Barrier(ctx); err != nil {
 		return api.Setup{}, fmt.Errorf("wait for the new cluster: %w", err)
 	}
-	return api.Setup{ClusterID: cluster.String(), Key: d.key.Text()}, nil
+	return api.Setup{ClusterID: cluster.String(), Key: d.keys.ring().First().Text()}, nil
 }
 
 // Join implements app.Founder: it takes the key, with which the device then looks
@@ -167,10 +167,10 @@ func (a *agent) Join(ctx context.Context, text string) (api.Setup, error) {
 	a.setup.Lock()
 	defer a.setup.Unlock()
 	if d := a.current(); d != nil {
-		if d.key.Equal(key) {
+		if d.keys.ring().Has(key) {
 			return api.Setup{}, nil
 		}
-		return api.Setup{}, fmt.Errorf("join: this device has the key of another cluster (%s): %w",
+		return api.Setup{}, fmt.Errorf("join: this device has another key (%s); if this is a new key of the same cluster, use edgeraft join --add: %w",
 			a.cfg.KeyFile, raft.ErrAlreadyFounded)
 	}
 	if err := storeKey(a.cfg, key); err != nil {

@@ -135,6 +135,9 @@ func printStatus(out io.Writer, s api.Status) {
 	}
 	fmt.Fprintf(out, "Traffic  %s\n", trafficLine(s.Traffic))
 	printBroker(out, s.MQTT)
+	if s.Keys != nil {
+		fmt.Fprintf(out, "Keys     %s\n", keysLine(*s.Keys))
+	}
 	if len(s.Members) > 0 {
 		fmt.Fprintln(out)
 		printMembers(out, s.Members)
@@ -196,6 +199,9 @@ func clusterLine(s api.Status) string {
 		return line + ", not founded or not found yet"
 	}
 	line += " (" + printable(s.Cluster.ID) + ")"
+	if s.Cluster.Level > 0 {
+		line += fmt.Sprintf(", protocol level %d", s.Cluster.Level)
+	}
 	if s.Cluster.Leader == "" {
 		return line + ", no leader"
 	}

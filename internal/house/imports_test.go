@@ -31,7 +31,7 @@ var mayImport = map[string]row{
 	"examples/bankteller":        {ours: []string{"*"}},
 	"examples/bankteller/client": {ours: []string{"app/api", "app/client"}},
 	"examples/bankteller/teller": {ours: []string{"raft"}},
-	"integration":                {}, // tests only
+	"integration":                {modules: []string{"github.com/miekg/dns"}}, // tests only
 	"integration/lab":            {},
 	"integration/systemd":        {},                                                                // tests only
 	"internal/compare":           {ours: []string{"raft"}, modules: []string{"go.etcd.io/raft/v3"}}, // a module of its own
@@ -64,7 +64,7 @@ var soleImporters = map[string][]string{
 	"go.etcd.io/raft/v3":              {"internal/compare", "internal/compare/storage"},
 	"go.etcd.io/bbolt":                {"boltlog"},
 	"github.com/grandcat/zeroconf":    {"discovery"},
-	"github.com/miekg/dns":            {"discovery"},
+	"github.com/miekg/dns":            {"discovery", "integration"},
 	"raft/server":                     {"cmd/edgeraft", "examples/bankteller"},
 	"boltlog":                         {"cmd/edgeraft", "examples/bankteller"},
 	"udpcomms":                        {"cmd/edgeraft", "examples/bankteller"},
