@@ -18,6 +18,8 @@ import (
 type Config struct {
 	Node    Node
 	Founder Founder
+	Keys    KeyKeeper // nil: the keys cannot be changed
+	Archive Archive   // nil: there are no backups
 	Store   *kv.Store
 	History *History // the one whose Publish observes Store
 	Events  *Events  // nil for none: a device that never changes
@@ -29,6 +31,8 @@ type Config struct {
 type Server struct {
 	node    Node
 	founder Founder
+	keys    KeyKeeper
+	archive Archive
 	store   *kv.Store
 	history *History
 	cluster *Events
@@ -37,6 +41,8 @@ type Server struct {
 
 	requests chan struct{} // a slot for each request in flight
 	watchers chan struct{} // a slot for each watcher
+	backups  chan struct{} // one slot
+	restores chan struct{} // one slot
 
 	foundingMu sync.Mutex
 	founding   founding
@@ -57,6 +63,8 @@ func New(c Config) *Server {
 	return &Server{
 		node:     c.Node,
 		founder:  c.Founder,
+		keys:     c.Keys,
+		archive:  c.Archive,
 		store:    c.Store,
 		history:  c.History,
 		cluster:  c.Events,
@@ -64,6 +72,8 @@ func New(c Config) *Server {
 		log:      c.Log,
 		requests: make(chan struct{}, limits.MaxRequests),
 		watchers: make(chan struct{}, limits.MaxWatchers),
+		backups:  make(chan struct{}, 1),
+		restores: make(chan struct{}, 1),
 		stopping: make(chan struct{}),
 	}
 }

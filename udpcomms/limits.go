@@ -115,7 +115,7 @@ const (
 	// resolveTimeout bounds one look-up of a seed's name, resolveEvery is how
 	// long its addresses are used before the next.
 	resolveTimeout = 5 * time.Second
-	resolveEvery   = time.Minute
+	resolveEvery   = 10 * time.Second
 )
 
 const (

@@ -77,6 +77,15 @@ func (s *seeds) appendTo(ctx context.Context, dst []netip.AddrPort, now time.Tim
 	return dst
 }
 
+// again makes all names due, as soon as their addresses are wanted.
+func (s *seeds) again() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, entry := range s.list {
+		entry.next, entry.pause = time.Time{}, 0
+	}
+}
+
 // resolve looks a seed's name up once.
 func (s *seeds) resolve(ctx context.Context, entry *seed) {
 	limited, cancel := context.WithTimeout(ctx, resolveTimeout)

@@ -23,6 +23,7 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 		Traffic: api.Traffic{Dropped: map[string]uint64{}}, State: a.state(),
 	}
 	a.fillStorage(&s.Storage)
+	s.Warnings = append(s.Warnings, a.diskWarnings(s.Storage)...)
 	s.Clock = clock(a.started, time.Now(), time.Since(a.started), builtAt)
 	d := a.current()
 	if d == nil && a.haveKey.Load() {
@@ -50,8 +51,12 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	s.Members = memberList(st, d.comms.contacts(), a.opened.Identity.ID)
 	s.Traffic, s.MQTT = d.traffic(st.Drops), d.comms.brokerStatus()
 	s.Storage.LogBytes, s.Storage.Snapshot = uint64(st.LogBytes), uint64(st.Snapshot)
+	keys := d.keyStatus(st)
+	s.Keys = &keys
 	s.Storage.WritingMS = st.Writing.Milliseconds()
-	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), cardWarnings(s.Storage.Card)...)
+	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), memberDiskWarnings(s.Members)...)
+	s.Warnings = append(s.Warnings, keyWarnings(keys)...)
+	s.Warnings = append(s.Warnings, cardWarnings(s.Storage.Card)...)
 	s.Warnings = append(append(s.Warnings, writeWarnings(st.Writing)...), clockWarnings(s.Clock, builtAt)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
 	return s, nil
@@ -79,7 +84,7 @@ func fillNode(s *api.Status, st server.Status) {
 		n.State = "waiting_for_cluster"
 	}
 	if !st.Cluster.IsZero() {
-		s.Cluster.ID = st.Cluster.String()
+		s.Cluster.ID, s.Cluster.Level = st.Cluster.String(), st.Level
 	}
 	if m, ok := st.Config.Member(st.Leader); ok {
 		s.Cluster.Leader, s.Cluster.LeaderName = string(m.ID), m.Name
@@ -98,9 +103,19 @@ func memberList(st server.Status, contacts map[raft.NodeID]contact, self raft.No
 			ms := c.lastHeard.Milliseconds()
 			am.LastContactMS = &ms
 		}
+		if a, ok := st.Known[m.ID]; ok {
+			am.Level, am.Version = a.Level, a.Version
+		}
+		if m.ID == self {
+			am.Level, am.Version = spokenLevel(), buildVersion()
+		}
 		if p, ok := st.Peers[m.ID]; ok {
 			lag := uint64(st.Last - min(p.Match, st.Last))
 			am.Lag = &lag
+			am.DiskShort = p.Short
+		}
+		if am.Self {
+			am.DiskShort = st.Short
 		}
 		out = append(out, am)
 	}
@@ -153,10 +168,8 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("stranger", "edgeraft status   (on that device)", "Packets that cannot be read arrive from %s (%s): a device with another key or cluster name?", from, reason)
 	}
 	ws = append(ws, brokerWarnings(d.comms.brokerStatus(), d.self)...)
-	if st.Drops.Foreign > 0 {
-		add("foreign_cluster", "edgeraft status   (on that device)", "A second cluster with this name and key exists: %s, heard from %s. Give one of them another name.",
-			st.Drops.LastForeign, st.Drops.LastForeignFrom)
-	}
+	ws = append(ws, d.strangerWarnings(st)...)
+	ws = append(ws, oldest(st, spokenLevel())...)
 	if st.TooLarge > 0 {
 		add("snapshot_too_large", "edgeraft list", "The state is too large for a snapshot, so the log cannot be shortened. Delete what is not needed.")
 	}
@@ -218,7 +231,7 @@ func (d *device) votersHeard(st server.Status) int {
 func urgent(ws []api.Warning) bool {
 	for _, w := range ws {
 		switch w.Code {
-		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full":
+		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full", "disk_full":
 			return true
 		}
 	}

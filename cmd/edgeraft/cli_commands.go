@@ -20,6 +20,8 @@ var commands = []command{
 	listCommand,
 	watchCommand,
 	eventsCommand,
+	backupCommand,
+	restoreCommand,
 	logVerifyCommand,
 	logDumpCommand,
 	keygenCommand,

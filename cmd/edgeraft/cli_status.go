@@ -135,6 +135,9 @@ func printStatus(out io.Writer, s api.Status) {
 	}
 	fmt.Fprintf(out, "Traffic  %s\n", trafficLine(s.Traffic))
 	printBroker(out, s.MQTT)
+	if s.Keys != nil {
+		fmt.Fprintf(out, "Keys     %s\n", keysLine(*s.Keys))
+	}
 	if len(s.Members) > 0 {
 		fmt.Fprintln(out)
 		printMembers(out, s.Members)
@@ -196,6 +199,9 @@ func clusterLine(s api.Status) string {
 		return line + ", not founded or not found yet"
 	}
 	line += " (" + printable(s.Cluster.ID) + ")"
+	if s.Cluster.Level > 0 {
+		line += fmt.Sprintf(", protocol level %d", s.Cluster.Level)
+	}
 	if s.Cluster.Leader == "" {
 		return line + ", no leader"
 	}
@@ -206,6 +212,12 @@ func storageLine(s api.Storage) string {
 	line := fmt.Sprintf("%d saves, log %s", s.Saves, size(s.LogBytes))
 	if s.Snapshot > 0 {
 		line += fmt.Sprintf(", snapshot at %d", s.Snapshot)
+	}
+	if d := s.Disk; d != nil {
+		line += fmt.Sprintf("; database %s, %s of it unused", size(d.FileBytes), size(d.UnusedBytes))
+		if d.Mode != api.DiskOK {
+			line += ", DISK " + strings.ToUpper(printable(d.Mode))
+		}
 	}
 	if s.Error != "" {
 		line += ", FAILED: " + printable(s.Error)

@@ -31,9 +31,12 @@ func runAgent(ctx context.Context, cfg Config, load func() (Config, error), stde
 	level := new(slog.LevelVar)
 	setLevel(level, cfg.Log.Level)
 	logger := newLogger(level, stderr, env)
+	if err := refuseTwin(cfg.DataDir); err != nil {
+		return fmt.Errorf("start the agent: %w", err)
+	}
 	db, opened, err := openStorage(cfg, logger)
 	if err != nil {
-		return fmt.Errorf("start the agent: %w", err)
+		return fmt.Errorf("start the agent: %w", explainStorage(err, cfg.DataDir))
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	listener, err := app.Listen(cfg.Socket, socketGroup)
@@ -85,7 +88,7 @@ func (a *agent) run(ctx context.Context, listener, scrapes net.Listener, load fu
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	server := app.New(app.Config{
-		Node: a, Founder: a, Store: a.store, History: a.history, Events: a.events, Log: a.log,
+		Node: a, Founder: a, Keys: a, Archive: a, Store: a.store, History: a.history, Events: a.events, Log: a.log,
 		Limits: app.Limits{MaxValueBytes: a.cfg.Limits.CommandBytes},
 	})
 	var tasks sync.WaitGroup
@@ -101,12 +104,12 @@ func (a *agent) run(ctx context.Context, listener, scrapes net.Listener, load fu
 		task(func(ctx context.Context) error { return server.ServeScrapes(ctx, scrapes) })
 	}
 	task(func(ctx context.Context) error {
-		key, err := a.awaitKey(ctx)
+		ring, err := a.awaitKey(ctx)
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
 		a.haveKey.Store(true)
-		return a.runDevice(ctx, key)
+		return a.runDevice(ctx, ring)
 	})
 	task(func(ctx context.Context) error { a.manager.feed(ctx, a.progress); return nil })
 	task(func(ctx context.Context) error {
@@ -127,21 +130,21 @@ func (a *agent) run(ctx context.Context, listener, scrapes net.Listener, load fu
 	return nil
 }
 
-// awaitKey reads the key from its file, or waits for init or join to bring it.
-func (a *agent) awaitKey(ctx context.Context) (seal.Key, error) {
-	key, err := seal.ReadKeyFile(a.cfg.KeyFile)
+// awaitKey reads the keys from their file, or waits for init or join to bring one.
+func (a *agent) awaitKey(ctx context.Context) (seal.Ring, error) {
+	ring, err := seal.ReadRing(a.cfg.KeyFile)
 	if err == nil {
-		return key, nil
+		return ring, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return seal.Key{}, fmt.Errorf("start the agent: %w", err)
+		return seal.Ring{}, fmt.Errorf("start the agent: %w", err)
 	}
 	a.log.Info("waiting for a cluster key: edgeraft init or edgeraft join", "key_file", a.cfg.KeyFile)
 	a.manager.status("Waits for a cluster key: edgeraft init (first device), or edgeraft join KEY (all others)")
 	select {
 	case key := <-a.keyBrought:
-		return key, nil
+		return seal.NewRing(key)
 	case <-ctx.Done():
-		return seal.Key{}, nil
+		return seal.Ring{}, nil
 	}
 }
