@@ -58,6 +58,9 @@ type AppendRequest struct {
 	Read uint64
 	// Clock is cluster time as the leader sent this; no entry bears a later one.
 	Clock Time
+	// Level is the highest protocol level that all members have; 0 while that is
+	// 1.
+	Level uint32
 }
 
 // AppendResponse answers an AppendRequest. It promises: everything up to Match
@@ -182,6 +185,9 @@ type Join struct {
 	// Replaces, where not "", is who the sender was until its storage was lost:
 	// a member that will not come back, whose place it is to take.
 	Replaces NodeID
+	// Run is this run of the sender, and Version the version of its program.
+	Run     Run
+	Version string
 	// Expect, where not 0, says that the sender is blank and founds a cluster
 	// with as many devices, itself among them.
 	Expect int
@@ -194,7 +200,24 @@ const MaxReasonLen = 200
 type JoinAnswer struct {
 	Leader NodeID // whom to ask; "" when the answerer knows no leader
 	Reason string // why it is not admitted yet, for people; at most MaxReasonLen bytes
+	// Run and Version are of the one who answers.
+	Run     Run
+	Version string
+	// Known is the run of the asker that the answerer met, where that is another
+	// than the one that asks, and not an earlier one: the asker runs on a copy of
+	// the same database, or on an old one. The zero Run otherwise.
+	Known Run
 }
+
+// Run is one run of a device: the number of its boot, and a random number that
+// tells it from those of a copy of its database. The zero Run is not known.
+type Run struct {
+	Boot    uint64
+	Session uint64
+}
+
+// MaxVersionLen bounds the version in Join and JoinAnswer, in bytes.
+const MaxVersionLen = 32
 
 func (PreVoteRequest) body()   {}
 func (PreVoteResponse) body()  {}

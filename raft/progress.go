@@ -27,6 +27,7 @@ type progress struct {
 	sending   *Snapshot
 	sent      int
 	sinceSent int
+	level     uint32 // the protocol level it spoke last, 0 before it did
 	// commitSent is the commit index it was told last.
 	commitSent Index
 }
@@ -93,6 +94,10 @@ func (c *Core) replicate(to NodeID, p *progress, announce bool) {
 	if p.sending != nil {
 		p.sending, p.waiting = nil, false
 	}
+	level := uint32(0)
+	if c.mayUse(levelLevels) {
+		level = c.ClusterLevel()
+	}
 	for {
 		var es []Entry
 		// A probe carries entries once; after that only heartbeats go to a
@@ -105,7 +110,7 @@ func (c *Core) replicate(to NodeID, p *progress, announce bool) {
 		}
 		c.send(to, AppendRequest{
 			PrevIndex: p.next - 1, PrevTerm: c.log.term(p.next - 1),
-			Entries: es, Commit: c.commit, Read: c.lead.round, Clock: c.ClusterTime(),
+			Entries: es, Commit: c.commit, Read: c.lead.round, Clock: c.ClusterTime(), Level: level,
 		})
 		p.commitSent = c.commit
 		p.waiting = p.probing

@@ -20,6 +20,8 @@ type Status struct {
 	// the log; it is committed if that is not above Commit.
 	Config      *Configuration
 	ConfigIndex Index
+	// Level is the protocol level of all members together, as ClusterLevel says.
+	Level uint32
 	// Founding is how the founding of a cluster stands, nil where none is.
 	Founding *FoundingStatus
 	// CanChange says that a leader could start a membership change now.
@@ -43,7 +45,7 @@ func (c *Core) Status() Status {
 		ID: c.cfg.ID, Cluster: c.hard.Cluster, Role: c.role, Term: c.hard.Term, Leader: c.leader,
 		Commit: c.commit, Applied: c.applied, Last: c.log.last(), Stable: c.log.stable,
 		LogBytes: c.log.bytes, Snapshot: c.snapshotIndex(), First: c.log.base + 1, Config: c.conf(), ConfigIndex: c.confs.index(), Removed: c.Removed(),
-		Founding: c.foundingStatus(),
+		Level: c.ClusterLevel(), Founding: c.foundingStatus(),
 	}
 	if c.role == Leader {
 		s.CanChange = c.confs.index() <= c.commit && c.ownTermCommitted() && !c.transferring()

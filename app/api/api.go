@@ -191,6 +191,9 @@ type Cluster struct {
 	Name   string `json:"name"`
 	ID     string `json:"id,omitempty"` // UUID; absent before there is one
 	Leader string `json:"leader,omitempty"`
+	// Level is the protocol level that all members have in common, as far as is
+	// known; absent before there is a cluster.
+	Level uint32 `json:"level,omitempty"`
 	// LeaderName is the leader's label.
 	LeaderName string `json:"leader_name,omitempty"`
 	// LeaderContactMS is how long ago this device last heard from a leader, 0
@@ -214,6 +217,10 @@ type Member struct {
 	// while that is not known. Paths are all ways to it.
 	RoundTripUS int64  `json:"round_trip_us,omitempty"`
 	Paths       []Path `json:"paths,omitempty"`
+	// Level is its protocol level, and Version that of its program, as it said
+	// last; absent where this device has not heard.
+	Level   uint32 `json:"level,omitempty"`
+	Version string `json:"version,omitempty"`
 	// Lag is how many entries its stable log is behind; known to the leader only.
 	Lag *uint64 `json:"lag,omitempty"`
 }

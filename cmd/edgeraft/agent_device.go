@@ -59,7 +59,7 @@ func (a *agent) runDevice(ctx context.Context, ring seal.Ring) error {
 	a.setDevice(d)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	parts := []func(context.Context) error{d.server.Run, d.discover, d.takeHints, d.exchangeKeys, d.rememberAddresses}
+	parts := []func(context.Context) error{d.runServer, d.discover, d.takeHints, d.exchangeKeys, d.rememberAddresses}
 	errs := make(chan error, len(parts))
 	for _, run := range parts {
 		go func() { errs <- run(ctx) }()
@@ -80,7 +80,7 @@ func (d *device) takeHints(ctx context.Context) error {
 		case h := <-d.comms.hints:
 			// Both only fail when all ends.
 			if h.found {
-				_ = d.server.Discovered(ctx)
+				_ = d.server.Discovered(ctx, h.id)
 			} else {
 				_ = d.server.LeaderSuspected(ctx, h.id)
 			}
@@ -107,13 +107,14 @@ func (a *agent) newDevice(ring seal.Ring) (*device, error) {
 			ElectionTicks:   int(a.cfg.Timing.Election / tick),
 			Random:          rand.IntN,
 			Boot:            id.Boot,
+			Level:           spokenLevel(),
 			Founding:        foundingConfig(a.cfg, id),
 			ProposalBase:    proposalBase(id.ID, id.Boot),
 			MaxCommandBytes: a.cfg.Limits.CommandBytes + kv.MaxOverhead + once.MaxOverhead,
 			MaxLogBytes:     a.cfg.Limits.LogBytes,
 			MaxTrailBytes:   a.cfg.Limits.LogBytes / trailShare,
 		},
-		Tick: tick, Name: a.cfg.Name, SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
+		Tick: tick, Name: a.cfg.Name, Version: buildVersion(), Session: newSession(), SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
 		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters, DeadAfter: a.cfg.DeadAfter, Replaces: id.Replaces,
 		CommitWindow: window, AdaptiveWindow: adaptive,
 	}, server.Parts{Comms: comms, Log: a.db, App: a.top, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader, told: a.changed}}, a.opened.Stored)
@@ -121,6 +122,12 @@ func (a *agent) newDevice(ring seal.Ring) (*device, error) {
 		return nil, errors.Join(err, comms.Close())
 	}
 	return d, nil
+}
+
+// runServer runs the server; one that turns out to be a copy of another device
+// never starts again.
+func (d *device) runServer(ctx context.Context) error {
+	return latchTwin(d.cfg.DataDir, d.server.Run(ctx))
 }
 
 // proposalBase spreads the proposals of devices and boots over all IDs.
@@ -137,7 +144,7 @@ func (d *device) discover(ctx context.Context) error {
 		case d.moved <- struct{}{}:
 		default:
 		}
-		_ = d.server.Discovered(ctx) // it only fails when all ends
+		_ = d.server.Discovered(ctx, "") // it only fails when all ends
 	}
 	switch {
 	case d.comms.udp == nil:
@@ -157,7 +164,7 @@ func (d *device) discover(ctx context.Context) error {
 		Self: d.self, Cluster: d.cfg.Cluster, Port: d.comms.udp.Port(), Interfaces: d.cfg.UDP.Interfaces,
 		Found: func(p discovery.Peer) {
 			d.comms.udp.Hint(p.ID, p.Addrs)
-			_ = d.server.Discovered(ctx) // it only fails when all ends
+			_ = d.server.Discovered(ctx, p.ID) // it only fails when all ends
 		},
 		Changed: moved,
 		Missing: func() bool { return d.missing(ctx) },
@@ -214,6 +221,8 @@ type reporter struct {
 	lost func(leader raft.NodeID) // told when it is the leader no more
 	told func(server.Change)      // told of each change; nil: nobody is
 	last server.Change
+
+	foreignTold time.Time
 }
 
 // Changed implements server.Monitor. Candidacies come and go and are not told.
@@ -237,6 +246,10 @@ func (r *reporter) Changed(c server.Change) {
 	}
 	if r.told != nil {
 		r.told(c)
+	}
+	if c.Foreign != r.last.Foreign && time.Since(r.foreignTold) > foreignEvery {
+		r.foreignTold = time.Now()
+		r.log.Error("a second cluster with this name and key exists; the two never mix", "cluster_id", c.Cluster, "other", c.Foreign, "heard_from", c.ForeignFrom, "what_to_do", foreignAdvice)
 	}
 	r.last = c
 }

@@ -82,7 +82,7 @@ func fillNode(s *api.Status, st server.Status) {
 		n.State = "waiting_for_cluster"
 	}
 	if !st.Cluster.IsZero() {
-		s.Cluster.ID = st.Cluster.String()
+		s.Cluster.ID, s.Cluster.Level = st.Cluster.String(), st.Level
 	}
 	if m, ok := st.Config.Member(st.Leader); ok {
 		s.Cluster.Leader, s.Cluster.LeaderName = string(m.ID), m.Name
@@ -100,6 +100,12 @@ func memberList(st server.Status, contacts map[raft.NodeID]contact, self raft.No
 			am.Address, am.Transport, am.RoundTripUS, am.Paths = c.address, c.transport, c.roundTrip.Microseconds(), c.paths
 			ms := c.lastHeard.Milliseconds()
 			am.LastContactMS = &ms
+		}
+		if a, ok := st.Known[m.ID]; ok {
+			am.Level, am.Version = a.Level, a.Version
+		}
+		if m.ID == self {
+			am.Level, am.Version = spokenLevel(), buildVersion()
 		}
 		if p, ok := st.Peers[m.ID]; ok {
 			lag := uint64(st.Last - min(p.Match, st.Last))
@@ -156,10 +162,8 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("stranger", "edgeraft status   (on that device)", "Packets that cannot be read arrive from %s (%s): a device with another key or cluster name?", from, reason)
 	}
 	ws = append(ws, brokerWarnings(d.comms.brokerStatus(), d.self)...)
-	if st.Drops.Foreign > 0 {
-		add("foreign_cluster", "edgeraft status   (on that device)", "A second cluster with this name and key exists: %s, heard from %s. Give one of them another name.",
-			st.Drops.LastForeign, st.Drops.LastForeignFrom)
-	}
+	ws = append(ws, d.strangerWarnings(st)...)
+	ws = append(ws, oldest(st, spokenLevel())...)
 	if st.TooLarge > 0 {
 		add("snapshot_too_large", "edgeraft list", "The state is too large for a snapshot, so the log cannot be shortened. Delete what is not needed.")
 	}

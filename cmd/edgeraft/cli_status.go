@@ -199,6 +199,9 @@ func clusterLine(s api.Status) string {
 		return line + ", not founded or not found yet"
 	}
 	line += " (" + printable(s.Cluster.ID) + ")"
+	if s.Cluster.Level > 0 {
+		line += fmt.Sprintf(", protocol level %d", s.Cluster.Level)
+	}
 	if s.Cluster.Leader == "" {
 		return line + ", no leader"
 	}

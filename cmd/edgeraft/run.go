@@ -30,6 +30,9 @@ func runAgent(ctx context.Context, cfg Config, load func() (Config, error), stde
 	level := new(slog.LevelVar)
 	setLevel(level, cfg.Log.Level)
 	logger := newLogger(level, stderr, env)
+	if err := refuseTwin(cfg.DataDir); err != nil {
+		return fmt.Errorf("start the agent: %w", err)
+	}
 	db, opened, err := openStorage(cfg, logger)
 	if err != nil {
 		return fmt.Errorf("start the agent: %w", err)

@@ -75,13 +75,18 @@ type Monitor interface {
 }
 
 // Change is the state after something an observer may care about changed: the
-// role, the term, the leader, the cluster or the configuration.
+// role, the term, the leader, the cluster, the configuration, or a foreign
+// cluster that is heard.
 type Change struct {
 	Role    raft.Role
 	Term    raft.Term
 	Leader  raft.NodeID // "" while none is known
 	Cluster raft.ClusterID
 	Config  *raft.Configuration
+	// Foreign is the other cluster of this name and key that was heard last, zero
+	// for none, and ForeignFrom which device of it was heard first then.
+	Foreign     raft.ClusterID
+	ForeignFrom raft.NodeID
 	// Missed is how many changes before this one were not delivered, because
 	// the Monitor was slow.
 	Missed int
@@ -95,6 +100,11 @@ type Config struct {
 	Tick time.Duration
 	// Name is this device's label.
 	Name string
+	// Version is the version of this program, for the others' status.
+	Version string
+	// Session is a random number of this run, which tells it from those of copies
+	// of its storage; 0: none are looked for.
+	Session uint64
 	// Replaces is who this device was, until it lost its storage and its vote with
 	// it. It asks to take the places of those that are members.
 	Replaces []raft.NodeID

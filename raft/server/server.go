@@ -31,6 +31,7 @@ type Server struct {
 	refused       uint64 // snapshots that were too large to be taken
 	failed        error  // why this device must not go on, nil while it may
 	join          joiner
+	hello         hello
 	drops         Drops
 	clock         clock
 	due           due
@@ -43,6 +44,12 @@ type Drops struct {
 	// LastForeign is the cluster, and its member, of the newest foreign one.
 	LastForeign     raft.ClusterID
 	LastForeignFrom raft.NodeID
+	foreignAt       time.Time
+}
+
+// ForeignAgo is how long ago the newest foreign message came, if one did.
+func (d *Drops) ForeignAgo() (ago time.Duration, ok bool) {
+	return time.Since(d.foreignAt), d.Foreign > 0
 }
 
 // New makes a Server from its parts and what the log held when it was opened.
@@ -80,6 +87,7 @@ func (s *Server) Run(ctx context.Context) error {
 	go s.changes.run()
 	s.clock.start(s.cfg.Tick)
 	s.join.schedule(0)
+	s.beginProbation()
 	s.settle()
 	if s.failed != nil {
 		return s.failed
@@ -194,22 +202,22 @@ func (s *Server) request(f func()) {
 
 func (s *Server) receive(m raft.Message) {
 	s.core.SetNow(s.clock.now())
+	s.heard(m)
 	switch b := m.Body.(type) {
 	case raft.Join:
 		s.receiveJoin(m, b)
 		return
 	case raft.JoinAnswer:
-		s.join.answered(m.From, b)
-		if !m.Cluster.IsZero() {
-			s.core.HearCluster()
-		}
+		s.receiveJoinAnswer(m, b)
 		return
+	}
+	if s.hello.probation > 0 {
+		return // lost, as far as the sender knows
 	}
 	switch err := s.core.Step(m); {
 	case err == nil:
 	case errors.Is(err, raft.ErrForeign):
-		s.drops.Foreign++
-		s.drops.LastForeign, s.drops.LastForeignFrom = m.Cluster, m.From
+		s.foreign(m)
 	default:
 		s.drops.Unexpected++
 	}
@@ -222,6 +230,7 @@ func (s *Server) catchUp() {
 	for range s.clock.calm(s.core.TicksUntilWork() - 1) {
 		s.core.Tick()
 		s.join.tick()
+		s.tickHello()
 	}
 }
 
@@ -231,9 +240,11 @@ func (s *Server) tick() {
 	for range s.clock.elapsed(s.cfg.Core.HeartbeatTicks) {
 		s.core.Tick()
 		s.join.tick()
+		s.tickHello()
 	}
 	s.proposeMembership()
 	s.askToJoin()
+	s.tellStranger()
 }
 
 // sleep is how long nothing needs to be done.
@@ -241,6 +252,9 @@ func (s *Server) sleep() time.Duration {
 	ticks := s.core.TicksUntilWork()
 	if j := s.join.ticksUntilWork(); j > 0 {
 		ticks = min(ticks, j)
+	}
+	if h := s.ticksUntilHello(); h > 0 {
+		ticks = min(ticks, h)
 	}
 	ticks = min(ticks, s.ticksUntilDue())
 	return s.clock.plan(ticks)
@@ -254,7 +268,7 @@ func (s *Server) settle() {
 	s.proposeDue()
 	s.due.offset.Store(int64(s.core.ClusterTime()) - int64(s.clock.now()))
 	s.tellLeaderWaiters()
-	s.changes.look(s.core)
+	s.changes.look(s.core, s.drops.LastForeign, s.drops.LastForeignFrom)
 }
 
 // drain carries out what the core wants done until there is nothing left.

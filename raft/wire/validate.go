@@ -31,6 +31,9 @@ func checkMessage(m raft.Message) error {
 		if err := checkIDOrNone("member to replace", b.Replaces); err != nil {
 			return err
 		}
+		if err := checkText("the version", b.Version, raft.MaxVersionLen); err != nil {
+			return err
+		}
 		return checkText("the name", b.Name, raft.MaxNameLen)
 	case raft.SnapshotRequest:
 		return checkSnapshot(b)
@@ -40,6 +43,9 @@ func checkMessage(m raft.Message) error {
 		return checkIDOrNone("successor", b.Successor)
 	case raft.JoinAnswer:
 		if err := checkIDOrNone("leader", b.Leader); err != nil {
+			return err
+		}
+		if err := checkText("the version", b.Version, raft.MaxVersionLen); err != nil {
 			return err
 		}
 		return checkText("the reason", b.Reason, raft.MaxReasonLen)
