@@ -200,6 +200,7 @@ func TestErrorsOfTheNode(t *testing.T) {
 		{raft.ErrNotFounded, 503, "not_founded", 503, false},
 		{raft.ErrStopped, 503, "stopping", 503, true},
 		{raft.ErrBusy, 429, "too_many_requests", 429, true},
+		{raft.ErrDiskFull, 507, "disk_full", 507, true},
 		{raft.ErrLogFull, 507, "log_full", 507, false},
 		{raft.ErrTooLarge, 413, "too_large", 413, false},
 		{raft.ErrOutcomeUnknown, 504, "outcome_unknown", 503, false},

@@ -117,7 +117,7 @@ func (a *agent) newDevice(ring seal.Ring) (*device, error) {
 		Tick: tick, Name: a.cfg.Name, Version: buildVersion(), Session: newSession(), SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
 		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters, DeadAfter: a.cfg.DeadAfter, Replaces: id.Replaces,
 		CommitWindow: window, AdaptiveWindow: adaptive,
-	}, server.Parts{Comms: comms, Log: a.db, App: a.top, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader, told: a.changed}}, a.opened.Stored)
+	}, server.Parts{Comms: comms, Log: &diskReporter{Log: a.db, log: a.log, dir: a.cfg.DataDir}, App: a.top, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader, told: a.changed}}, a.opened.Stored)
 	if err != nil {
 		return nil, errors.Join(err, comms.Close())
 	}

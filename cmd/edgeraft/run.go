@@ -35,7 +35,7 @@ func runAgent(ctx context.Context, cfg Config, load func() (Config, error), stde
 	}
 	db, opened, err := openStorage(cfg, logger)
 	if err != nil {
-		return fmt.Errorf("start the agent: %w", err)
+		return fmt.Errorf("start the agent: %w", explainStorage(err, cfg.DataDir))
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	listener, err := app.Listen(cfg.Socket, socketGroup)

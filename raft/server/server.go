@@ -71,7 +71,7 @@ func New(cfg Config, parts Parts, stored raft.Stored) (*Server, error) {
 		cfg: cfg, parts: parts, core: core,
 		requests: make(chan func(), maxRequests),
 		stopped:  make(chan struct{}),
-		disk:     newDisk(parts.Log, window{fixed: min(cfg.CommitWindow, MaxCommitWindow), adaptive: cfg.AdaptiveWindow}),
+		disk:     newDisk(parts.Log, window{fixed: min(cfg.CommitWindow, MaxCommitWindow), adaptive: cfg.AdaptiveWindow}, stored.State),
 		changes:  newChanges(parts.Monitor),
 		waiters:  map[raft.ProposalID]*waiter{},
 	}
@@ -191,7 +191,13 @@ func (s *Server) saved(r result) error {
 	if r.err != nil {
 		return fmt.Errorf("the log could not be written, so this device must not go on until it has been restarted: %w", r.err)
 	}
-	s.core.Saved(r.seq)
+	if r.state != 0 {
+		s.core.SavedState(r.state)
+	}
+	if r.seq != 0 {
+		s.core.Saved(r.seq)
+	}
+	s.core.SetShort(r.short)
 	return nil
 }
 
