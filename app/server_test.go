@@ -167,6 +167,7 @@ func TestRefusedCalls(t *testing.T) {
 		{"POST", "/v1/members", `{"id":"abcdefghijklmnop","name":"` + strings.Repeat("n", 65) + `"}`, 400, "bad_request", "64"},
 		{"DELETE", "/v1/members/..", "", 400, "bad_request", "ID"},
 		{"POST", "/v1/join", `{"key":" "}`, 400, "bad_request", "empty"},
+		{"POST", "/v1/keys", `{"action":"lose"}`, 404, "not_found", "cannot be changed"},
 		{"GET", "/v1/watch?from=0", "", 400, "bad_request", "from=0"},
 		{"GET", "/v1/watch?from=1.5", "", 400, "bad_request", "from"},
 		{"GET", "/v1/watch?form=1", "", 400, "bad_request", `"form"`},
