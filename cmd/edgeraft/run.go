@@ -27,6 +27,7 @@ func runAgent(ctx context.Context, cfg Config, load func() (Config, error), stde
 	if err := actAsOwner(cfg.DataDir, filepath.Dir(cfg.Socket)); err != nil {
 		return fmt.Errorf("start the agent: %w", err)
 	}
+	setProcessors()
 	level := new(slog.LevelVar)
 	setLevel(level, cfg.Log.Level)
 	logger := newLogger(level, stderr, env)

@@ -92,8 +92,8 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.failed != nil {
 		return s.failed
 	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	timer := newAlarm()
+	defer timer.stop()
 	if err := s.loop(ctx, timer, func() bool { return true }); err != nil {
 		return err
 	}
@@ -102,9 +102,9 @@ func (s *Server) Run(ctx context.Context) error {
 
 // loop runs until ctx ends or goOn says no, or with an error until storage
 // fails.
-func (s *Server) loop(ctx context.Context, timer *time.Timer, goOn func() bool) error {
+func (s *Server) loop(ctx context.Context, timer *alarm, goOn func() bool) error {
 	for goOn() {
-		timer.Reset(s.sleep())
+		timer.set(s.sleep())
 		if err := s.wait(ctx, timer); err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -123,7 +123,7 @@ func (s *Server) loop(ctx context.Context, timer *time.Timer, goOn func() bool) 
 // handOver lets another device lead before this one stops, so that the cluster
 // need not wait for an election timeout (§3.10). It takes a few round trips, or
 // as long as the core tries: about the election timeout.
-func (s *Server) handOver(timer *time.Timer) error {
+func (s *Server) handOver(timer *alarm) error {
 	if s.core.Transfer("") != nil {
 		return nil // not the leader, or nobody could take over
 	}
@@ -154,7 +154,7 @@ func (s *Server) end() {
 
 // wait blocks until there is an input, and takes in a bounded number of those
 // that are there, so that they share a save and a message.
-func (s *Server) wait(ctx context.Context, timer *time.Timer) error {
+func (s *Server) wait(ctx context.Context, timer *alarm) error {
 	received := s.parts.Comms.Received()
 	select {
 	case <-ctx.Done():
@@ -169,6 +169,7 @@ func (s *Server) wait(ctx context.Context, timer *time.Timer) error {
 			return err
 		}
 	case <-timer.C:
+		timer.rang()
 	}
 	for range maxBatch {
 		select {
