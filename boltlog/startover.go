@@ -60,7 +60,7 @@ func locked(dir, doing string, opt Options, f func(Options) error) error {
 	if err == nil {
 		var lock *os.File
 		if lock, err = lockDir(dir); err == nil {
-			err = errors.Join(f(opt), lock.Close())
+			err = errors.Join(explained(f(opt)), lock.Close())
 		}
 	}
 	if err != nil {

@@ -23,6 +23,7 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 		Traffic: api.Traffic{Dropped: map[string]uint64{}}, State: a.state(),
 	}
 	a.fillStorage(&s.Storage)
+	s.Warnings = append(s.Warnings, a.diskWarnings(s.Storage)...)
 	s.Clock = clock(a.started, time.Now(), time.Since(a.started), builtAt)
 	d := a.current()
 	if d == nil && a.haveKey.Load() {
@@ -53,7 +54,8 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	keys := d.keyStatus(st)
 	s.Keys = &keys
 	s.Storage.WritingMS = st.Writing.Milliseconds()
-	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), keyWarnings(keys)...)
+	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), memberDiskWarnings(s.Members)...)
+	s.Warnings = append(s.Warnings, keyWarnings(keys)...)
 	s.Warnings = append(s.Warnings, cardWarnings(s.Storage.Card)...)
 	s.Warnings = append(append(s.Warnings, writeWarnings(st.Writing)...), clockWarnings(s.Clock, builtAt)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
@@ -114,6 +116,10 @@ func memberList(st server.Status, contacts map[raft.NodeID]contact, self raft.No
 		if p, ok := st.Peers[m.ID]; ok {
 			lag := uint64(st.Last - min(p.Match, st.Last))
 			am.Lag = &lag
+			am.DiskShort = p.Short
+		}
+		if am.Self {
+			am.DiskShort = st.Short
 		}
 		out = append(out, am)
 	}
@@ -232,7 +238,7 @@ func (d *device) votersHeard(st server.Status) int {
 func urgent(ws []api.Warning) bool {
 	for _, w := range ws {
 		switch w.Code {
-		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full":
+		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full", "disk_full":
 			return true
 		}
 	}

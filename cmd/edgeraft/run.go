@@ -38,6 +38,7 @@ func runAgentOnce(ctx context.Context, cfg Config, load func() (Config, error), 
 	if err := actAsOwner(cfg.DataDir, filepath.Dir(cfg.Socket)); err != nil {
 		return fmt.Errorf("start the agent: %w", err)
 	}
+	setProcessors()
 	level := new(slog.LevelVar)
 	setLevel(level, cfg.Log.Level)
 	logger := newLogger(level, stderr, env)
@@ -46,7 +47,7 @@ func runAgentOnce(ctx context.Context, cfg Config, load func() (Config, error), 
 	}
 	db, opened, err := openStorage(cfg, logger)
 	if err != nil {
-		return fmt.Errorf("start the agent: %w", err)
+		return fmt.Errorf("start the agent: %w", explainStorage(err, cfg.DataDir))
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	listener, err := app.Listen(cfg.Socket, socketGroup)
