@@ -17,8 +17,8 @@ type item struct {
 	plain []byte
 	// sealed is a packet of the Sealer's own, which goes as it is.
 	sealed []byte
-	size  int // about what it costs in memory, in bytes
-	at    time.Time
+	size   int // about what it costs in memory, in bytes
+	at     time.Time
 }
 
 // beat reports whether the item is a heartbeat: an AppendEntries without
