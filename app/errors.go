@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/app/backup"
 	"github.com/edgeraft/edgeraft/app/kv"
 	"github.com/edgeraft/edgeraft/raft"
 )
@@ -16,6 +17,7 @@ import (
 const (
 	retryNoLeaderMS = 500 // about an election
 	retryBusyMS     = 200
+	retryDiskFullMS = 10_000 // somebody must make room
 )
 
 // failure is an answer that is not a success.
@@ -60,6 +62,8 @@ var known = []struct {
 		"surely not applied; try again, more slowly"},
 	{raft.ErrLogFull, http.StatusInsufficientStorage, api.CodeLogFull, 0,
 		"surely not applied; see edgeraft status"},
+	{raft.ErrDiskFull, http.StatusInsufficientStorage, api.CodeDiskFull, retryDiskFullMS,
+		"surely not applied; make room on the leader's disk, or on another voter's (edgeraft status there says how much), and try again"},
 	{raft.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, 0,
 		"send less at once"},
 	{raft.ErrAlreadyFounded, http.StatusConflict, api.CodeConflict, 0,
@@ -76,9 +80,15 @@ var known = []struct {
 		"see edgeraft members list"},
 	{ErrBadKey, http.StatusBadRequest, api.CodeBadRequest, 0,
 		"give the text that edgeraft init or edgeraft keygen printed"},
+	{ErrKeysInUse, http.StatusConflict, api.CodeConflict, 0,
+		"see edgeraft status"},
 	{kv.ErrBadKey, http.StatusBadRequest, api.CodeBadRequest, 0, ""},
 	{kv.ErrBadTxn, http.StatusBadRequest, api.CodeBadRequest, 0, ""},
 	{kv.ErrBadTTL, http.StatusBadRequest, api.CodeBadRequest, 0, ""},
+	{backup.ErrNoBackup, http.StatusBadRequest, api.CodeBadRequest, 0,
+		"nothing was changed; send a file that edgeraft backup made"},
+	{backup.ErrVersion, http.StatusBadRequest, api.CodeBadRequest, 0, "nothing was changed"},
+	{backup.ErrDamaged, http.StatusBadRequest, api.CodeBadRequest, 0, "nothing was changed"},
 	{kv.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, 0,
 		"send less at once"},
 	// A context's end comes last: an error that also says what became of the

@@ -40,7 +40,7 @@ func (req *request) readKey(use keyUse) error {
 	case keys[0] == "" || len(keys[0]) > once.MaxKeyBytes:
 		return badRequest("an %s has 1 to %d bytes, this one %d", api.HeaderKey, once.MaxKeyBytes, len(keys[0]))
 	case use == keyRefused:
-		return badRequest("this call takes no %s, since a repetition would hand over once more; name the successor (POST %sID/lead), or leave the key out",
+		return badRequest("this call takes no %s, since a repetition would do it once more; leave the key out (and to hand over, name the successor: POST %sID/lead)",
 			api.HeaderKey, memberPath)
 	case use == keyNatural && len(sinces) > 0:
 		return badRequest("this call takes no %s: its keys are not remembered", api.HeaderKeySince)

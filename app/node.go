@@ -12,6 +12,10 @@ import (
 // wraps it with what is wrong.
 var ErrBadKey = errors.New("this is not a cluster key")
 
+// ErrKeysInUse: the keys cannot be changed so at this moment, or not on this
+// device. It is wrapped with the reason and what to do.
+var ErrKeysInUse = errors.New("the cluster keys cannot be changed so")
+
 // Applied is what became of a committed command.
 type Applied struct {
 	Index  raft.Index
@@ -48,4 +52,9 @@ type Founder interface {
 	Init(ctx context.Context) (api.Setup, error)
 	// Join takes the key, so that this device joins its cluster.
 	Join(ctx context.Context, key string) (api.Setup, error)
+}
+
+// KeyKeeper changes the keys of a device that has one. It may be the Node.
+type KeyKeeper interface {
+	ChangeKeys(ctx context.Context, change api.KeyChange) (api.KeyChanged, error)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/edgeraft/edgeraft/app/client"
 	"github.com/edgeraft/edgeraft/app/kv"
 	"github.com/edgeraft/edgeraft/app/once"
+	"github.com/edgeraft/edgeraft/app/restore"
 	"github.com/edgeraft/edgeraft/raft"
 )
 
@@ -28,9 +29,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type instantNode struct {
 	mu    sync.Mutex
 	store *kv.Store
-	app   *once.App // around store
-	now   raft.Time // stamped on every entry
-	lost  int       // so many answers get lost: committed, but ErrOutcomeUnknown
+	app   *once.App    // around store
+	top   *restore.App // around app
+	now   raft.Time    // stamped on every entry
+	lost  int          // so many answers get lost: committed, but ErrOutcomeUnknown
 	index raft.Index
 	err   error // of everything but Status
 	hold  chan struct{}
@@ -42,8 +44,9 @@ type instantNode struct {
 }
 
 func newInstantNode(history *History, limits once.Limits) *instantNode {
-	store := kv.New(kv.Options{Observe: history.Publish})
-	return &instantNode{store: store, app: once.NewLimited(store, limits)}
+	store := kv.New(kv.Options{Observe: history.Publish, Restored: history.Restored})
+	app := once.NewLimited(store, limits)
+	return &instantNode{store: store, app: app, top: restore.New(app)}
 }
 
 func (n *instantNode) fail(err error) {
@@ -77,7 +80,7 @@ func (n *instantNode) Propose(ctx context.Context, command []byte) (Applied, err
 	defer n.mu.Unlock()
 	n.index++
 	e := raft.Entry{Index: n.index, Term: 3, Time: n.now, Kind: raft.EntryCommand, Data: command}
-	applied := Applied{Index: e.Index, Term: e.Term, Result: n.app.Apply(e)}
+	applied := Applied{Index: e.Index, Term: e.Term, Result: n.top.Apply(e)}
 	if n.lost > 0 {
 		n.lost--
 		return Applied{}, fmt.Errorf("propose: %w", raft.ErrOutcomeUnknown)
@@ -97,12 +100,12 @@ func (n *instantNode) pass(ms raft.Time) {
 	defer n.mu.Unlock()
 	n.now += ms
 	for {
-		at, command := n.app.Due()
+		at, command := n.top.Due()
 		if command == nil || n.now <= at {
 			return
 		}
 		n.index++
-		n.app.Apply(raft.Entry{Index: n.index, Term: 3, Time: n.now, Kind: raft.EntryCommand, Data: command})
+		n.top.Apply(raft.Entry{Index: n.index, Term: 3, Time: n.now, Kind: raft.EntryCommand, Data: command})
 	}
 }
 
@@ -172,7 +175,7 @@ func serve(t *testing.T, limits Limits, history HistoryLimits) *socket {
 	s.history = NewHistory(history)
 	s.node = newInstantNode(s.history, once.Limits{Keys: 4})
 	log := slog.New(slog.NewTextHandler(panicSpotter{t}, nil))
-	s.server = New(Config{Node: s.node, Founder: s.node, Store: s.node.store, History: s.history, Limits: limits, Log: log})
+	s.server = New(Config{Node: s.node, Founder: s.node, Archive: s.node, Store: s.node.store, History: s.history, Limits: limits, Log: log})
 	l, err := Listen(s.path, "edgeraft")
 	if err != nil {
 		t.Fatal(err)

@@ -58,6 +58,9 @@ func (req *request) read(e endpoint, l Limits) error {
 		}
 		req.timeout = d
 	}
+	if e.stream {
+		return nil
+	}
 	limit := 0
 	if e.body != nil {
 		limit = e.body(l)

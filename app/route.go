@@ -14,6 +14,7 @@ type endpoint struct {
 	method string
 	params []string         // the query parameters it knows; others are refused
 	body   func(Limits) int // the most bytes of its body; nil for none
+	stream bool             // it reads its body itself, piece by piece
 	key    keyUse
 	exempt bool // from the limit on requests in flight
 	serve  func(*Server, *request) error
@@ -30,8 +31,11 @@ var fixedPaths = map[string][]endpoint{
 	"/v1/kv": {{method: http.MethodGet, params: []string{"prefix", "after", "limit", "consistency", "timeout"},
 		serve: (*Server).list}},
 	// Watchers have a limit of their own.
-	"/v1/watch":  {{method: http.MethodGet, params: []string{"from", "prefix"}, exempt: true, serve: (*Server).watch}},
-	"/v1/status": {{method: http.MethodGet, exempt: true, serve: (*Server).status}},
+	"/v1/backup":  {{method: http.MethodGet, params: []string{"consistency", "timeout"}, serve: (*Server).backup}},
+	"/v1/restore": {{method: http.MethodPost, params: []string{"timeout"}, stream: true, key: keyRefused, serve: (*Server).restore}},
+	"/v1/watch":   {{method: http.MethodGet, params: []string{"from", "prefix"}, exempt: true, serve: (*Server).watch}},
+	"/v1/events":  {{method: http.MethodGet, params: []string{"from"}, exempt: true, serve: (*Server).eventStream}},
+	"/v1/status":  {{method: http.MethodGet, exempt: true, serve: (*Server).status}},
 	"/v1/members": {
 		{method: http.MethodGet, serve: (*Server).members},
 		{method: http.MethodPost, params: []string{"timeout"}, body: smallBody, key: keyNatural, serve: (*Server).addMember},
@@ -39,9 +43,14 @@ var fixedPaths = map[string][]endpoint{
 	"/v1/transfer": {{method: http.MethodPost, params: []string{"timeout"}, key: keyRefused, serve: (*Server).stepDown}},
 	"/v1/init":     {{method: http.MethodPost, params: []string{"timeout"}, key: keyNatural, serve: (*Server).found}},
 	"/v1/join":     {{method: http.MethodPost, params: []string{"timeout"}, body: smallBody, key: keyNatural, serve: (*Server).join}},
+	"/v1/keys":     {{method: http.MethodPost, params: []string{"timeout"}, body: smallBody, key: keyRefused, serve: (*Server).changeKeys}},
 	"/healthz":     {{method: http.MethodGet, exempt: true, serve: (*Server).healthz}},
 	"/readyz":      {{method: http.MethodGet, exempt: true, serve: (*Server).readyz}},
+	"/metrics":     {{method: http.MethodGet, exempt: true, serve: (*Server).metrics}},
 }
+
+// The calls of the address for scrapers.
+var scrapedPaths = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true}
 
 const (
 	keyPath    = "/v1/kv/"

@@ -18,8 +18,11 @@ import (
 type Config struct {
 	Node    Node
 	Founder Founder
+	Keys    KeyKeeper // nil: the keys cannot be changed
+	Archive Archive   // nil: there are no backups
 	Store   *kv.Store
 	History *History // the one whose Publish observes Store
+	Events  *Events  // nil for none: a device that never changes
 	Limits  Limits
 	Log     *slog.Logger // for what goes wrong inside net/http; nil for nowhere
 }
@@ -28,13 +31,18 @@ type Config struct {
 type Server struct {
 	node    Node
 	founder Founder
+	keys    KeyKeeper
+	archive Archive
 	store   *kv.Store
 	history *History
+	cluster *Events
 	limits  Limits
 	log     *slog.Logger
 
 	requests chan struct{} // a slot for each request in flight
 	watchers chan struct{} // a slot for each watcher
+	backups  chan struct{} // one slot
+	restores chan struct{} // one slot
 
 	foundingMu sync.Mutex
 	founding   founding
@@ -48,16 +56,24 @@ func New(c Config) *Server {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Events == nil {
+		c.Events = NewEvents()
+	}
 	limits := c.Limits.withDefaults()
 	return &Server{
 		node:     c.Node,
 		founder:  c.Founder,
+		keys:     c.Keys,
+		archive:  c.Archive,
 		store:    c.Store,
 		history:  c.History,
+		cluster:  c.Events,
 		limits:   limits,
 		log:      c.Log,
 		requests: make(chan struct{}, limits.MaxRequests),
 		watchers: make(chan struct{}, limits.MaxWatchers),
+		backups:  make(chan struct{}, 1),
+		restores: make(chan struct{}, 1),
 		stopping: make(chan struct{}),
 	}
 }
@@ -66,11 +82,13 @@ func New(c Config) *Server {
 // watchers, gives requests in flight shutdownGrace to finish, and returns nil.
 // Any other end is an error. A Server serves once: when one Serve ends, its
 // watchers do everywhere.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+func (s *Server) Serve(ctx context.Context, l net.Listener) error { return s.serve(ctx, l, s) }
+
+func (s *Server) serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 	base, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
 	server := &http.Server{
-		Handler:           s,
+		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

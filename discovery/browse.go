@@ -39,6 +39,7 @@ func (s *search) browse(ctx context.Context, window time.Duration) error {
 	}
 	clean := sanitiser{self: s.cfg.Self, label: s.label, links: s.links}
 	count := 0
+	go s.endEarly(ctx, cancel, s.links)
 	for e := range entries { // closed when ctx ends
 		if count++; count > maxInstances {
 			s.status.Refused++
@@ -67,6 +68,22 @@ func (s *search) resolver() (*zeroconf.Resolver, error) {
 	r, err := zeroconf.NewResolver(links, zeroconf.SelectIPTraffic(zeroconf.IPv4))
 	s.ipv4 = err == nil
 	return r, err
+}
+
+// endEarly ends the round when the interfaces change: what is heard by sockets of
+// the old ones is not worth waiting for.
+func (s *search) endEarly(ctx context.Context, cancel context.CancelFunc, used []link) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.watch:
+			if s.interrupted(used) {
+				cancel()
+				return
+			}
+		}
+	}
 }
 
 func (s *search) consider(clean sanitiser, e *zeroconf.ServiceEntry) {

@@ -31,6 +31,9 @@ type Config struct {
 	// does, the search goes on every few seconds, later with pauses of up to
 	// 15 s; else about every 45 s. It is called as Found is.
 	Missing func() bool
+	// Changed, when not nil, is told when the interfaces or addresses of this
+	// device have changed, as Found is.
+	Changed func()
 	// Report, when not nil, is given the state after every round, as Found is.
 	Report func(Status)
 	// Logger, when not nil, gets a line when discovery starts or stops working
@@ -92,6 +95,7 @@ type search struct {
 	cfg   Config
 	label string
 
+	watch  <-chan struct{} // the kernel tells that interfaces changed
 	links  []link
 	server *announcement // nil: nothing announced
 	ipv4   bool          // browse by IPv4 alone, as IPv6 failed on these links
@@ -103,12 +107,16 @@ type search struct {
 
 func (s *search) run(ctx context.Context) {
 	defer s.retract()
+	s.watch = Watch(ctx)
 	s.pace.restart(time.Now())
 	for ctx.Err() == nil {
 		s.refresh()
 		began := time.Now()
 		window := s.pace.window()
 		err := s.oneRound(ctx, window)
+		if s.interrupted(s.links) {
+			continue
+		}
 		if ctx.Err() != nil {
 			return
 		}
@@ -131,6 +139,15 @@ func (s *search) refresh() {
 	s.retract()
 	s.links, s.ipv4 = links, false
 	s.pace.restart(time.Now())
+	if s.cfg.Changed != nil {
+		s.cfg.Changed()
+	}
+}
+
+// interrupted reports whether the interfaces are others than those in use.
+func (s *search) interrupted(used []link) bool {
+	links, err := readLinks(s.cfg.Interfaces)
+	return err == nil && !slices.EqualFunc(links, used, link.equal)
 }
 
 // oneRound announces, if that is not done, and searches for one window.

@@ -3,7 +3,6 @@ package discovery
 import (
 	"context"
 	"math/rand/v2"
-	"slices"
 	"time"
 )
 
@@ -25,8 +24,8 @@ const (
 	minRetry = time.Second
 	maxRetry = 30 * time.Second
 
-	// pollEvery is how soon a change of the interfaces is seen. It is most of
-	// what discovery costs an idle device.
+	// pollEvery is how soon a change of the interfaces is seen where the kernel
+	// does not tell.
 	pollEvery = 5 * time.Second
 	// settledPoll is the same while nobody is missing and all is well.
 	settledPoll = 10 * time.Second
@@ -102,9 +101,11 @@ func (s *search) wait(ctx context.Context, d time.Duration) {
 		case <-ctx.Done():
 			timer.Stop()
 			return
+		case <-s.watch:
+			timer.Stop()
 		case <-timer.C:
 		}
-		if links, err := readLinks(s.cfg.Interfaces); err == nil && !slices.EqualFunc(links, s.links, link.equal) {
+		if s.interrupted(s.links) {
 			return
 		}
 		if s.askMissing() {

@@ -20,13 +20,15 @@ import (
 // agent is one device: its directory, which outlives the process, and the
 // process while there is one.
 type agent struct {
-	t      testing.TB
-	net    *lab.Network
-	i      int
-	dir    string
-	env    []string
-	proc   *lab.Process
-	client *client.Client
+	t   testing.TB
+	net *lab.Network
+	i   int
+	dir string
+	// program is what runs, where it is not the program under test.
+	program []string
+	env     []string
+	proc    *lab.Process
+	client  *client.Client
 }
 
 // newAgent prepares device i. Nothing is configured but where its files are
@@ -57,7 +59,11 @@ func (a *agent) name() string { return fmt.Sprintf("device-%d", a.i) }
 
 func (a *agent) start() {
 	a.t.Helper()
-	a.proc = a.net.Start(a.i, lab.Command{Name: "the agent of " + a.name(), Args: append(program, "run"), Env: a.env})
+	run := program
+	if a.program != nil {
+		run = a.program
+	}
+	a.proc = a.net.Start(a.i, lab.Command{Name: "the agent of " + a.name(), Args: append(run[:len(run):len(run)], "run"), Env: a.env})
 	lab.Eventually(a.t, a.name()+" answers", 10*time.Second*slowness, func() error {
 		_, err := a.status()
 		return err

@@ -103,11 +103,14 @@ func found(t *testing.T, net *lab.Network, s *story) time.Duration {
 		}
 	}()
 	net.Loss(s.loss)
-	for _, i := range s.rng.Perm(len(agents)) {
+	var last time.Time
+	for k, i := range s.rng.Perm(len(agents)) {
+		if k > 0 {
+			s.wait(1500)
+		}
+		last = time.Now()
 		agents[i].start()
-		s.wait(1500)
 	}
-	last := time.Now()
 	if !s.quiet {
 		s.disturb(net, agents)
 	}

@@ -29,6 +29,14 @@ func neighbour(what string, args []string) error {
 	switch what {
 	case "capture": // FILE: what passes this device's interface, until killed
 		return capture(args[0])
+	case "frames": // FILE: every frame that passes, until killed
+		return eachFrame(args[0], func(frame []byte) []byte { return frame })
+	case "spoof": // ROUNDS FILE SOURCE ADDRESS...
+		rounds, err := strconv.Atoi(args[0])
+		if err != nil {
+			return err
+		}
+		return spoof(rounds, args[1], args[2], args[3:])
 	case "send": // ROUNDS FILE ADDRESS...
 		rounds, err := strconv.Atoi(args[0])
 		if err != nil {
@@ -41,7 +49,28 @@ func neighbour(what string, args []string) error {
 
 // capture writes the agents' datagrams to a file, as appendDatagram does.
 func capture(file string) error {
-	const all, head, udp = 0x0003, 14, 17 // ETH_P_ALL; an Ethernet header; the protocol's number
+	const head, udp = 14, 17 // an Ethernet header; the protocol's number
+	return eachFrame(file, func(frame []byte) []byte {
+		if len(frame) < head+20 {
+			return nil
+		}
+		packet, datagram := frame[head:], []byte(nil)
+		switch {
+		case packet[0]>>4 == 4 && packet[9] == udp:
+			datagram = packet[int(packet[0]&15)*4:]
+		case packet[0]>>4 == 6 && len(packet) > 40 && packet[6] == udp:
+			datagram = packet[40:]
+		}
+		if len(datagram) < 8 || binary.BigEndian.Uint16(datagram[2:]) != agentPort {
+			return nil
+		}
+		return datagram[8:]
+	})
+}
+
+// eachFrame writes to a file what is worth it of each frame, until killed.
+func eachFrame(file string, worth func([]byte) []byte) error {
+	const all = 0x0003 // ETH_P_ALL
 	fd, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_RAW, all<<8)
 	if err != nil {
 		return err
@@ -55,23 +84,49 @@ func capture(file string) error {
 		if err != nil && !errors.Is(err, syscall.EINTR) {
 			return err
 		}
-		if n < head+20 {
-			continue
-		}
-		packet, datagram := frame[head:n], []byte(nil)
-		switch {
-		case packet[0]>>4 == 4 && packet[9] == udp:
-			datagram = packet[int(packet[0]&15)*4:]
-		case packet[0]>>4 == 6 && len(packet) > 40 && packet[6] == udp:
-			datagram = packet[40:]
-		}
-		if len(datagram) < 8 || binary.BigEndian.Uint16(datagram[2:]) != agentPort {
-			continue
-		}
-		if _, err := out.Write(appendDatagram(nil, datagram[8:])); err != nil {
-			return err
+		if d := worth(frame[:max(n, 0)]); len(d) > 0 {
+			if _, err := out.Write(appendDatagram(nil, d)); err != nil {
+				return err
+			}
 		}
 	}
+}
+
+// spoof sends each datagram of a file to each IPv4 address as if it came from a
+// source that is not the sender's.
+func spoof(rounds int, file, source string, addresses []string) error {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_RAW)
+	if err != nil {
+		return err
+	}
+	from, err := netip.ParseAddrPort(source)
+	if err != nil {
+		return err
+	}
+	for range rounds {
+		for _, d := range readDatagrams(content) {
+			for _, address := range addresses {
+				to, err := netip.ParseAddrPort(address)
+				if err != nil {
+					return err
+				}
+				packet := []byte{0x45, 0, 0, 0, 0, 0, 0, 0, 64, syscall.IPPROTO_UDP, 0, 0} // the kernel adds what is 0
+				packet = append(packet, from.Addr().AsSlice()...)
+				packet = append(packet, to.Addr().AsSlice()...)
+				for _, field := range []uint16{from.Port(), to.Port(), uint16(8 + len(d)), 0} {
+					packet = binary.BigEndian.AppendUint16(packet, field)
+				}
+				binary.BigEndian.PutUint16(packet[2:], uint16(len(packet)+len(d)))
+				// What the network refuses is lost, as anywhere.
+				_ = syscall.Sendto(fd, append(packet, d...), 0, &syscall.SockaddrInet4{Addr: to.Addr().As4()})
+			}
+		}
+	}
+	return nil
 }
 
 // send sends each datagram of a file to each address, so many rounds, 0: until

@@ -44,10 +44,8 @@ func testAll(m *testing.M) int {
 		}
 		defer os.RemoveAll(dir)
 		binary = filepath.Join(dir, "edgeraft")
-		build := exec.Command("go", "build", "-trimpath", "-o", binary, "github.com/edgeraft/edgeraft/cmd/edgeraft")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build the program under test: %v\n%s", err, out)
+		if err := buildProgram(binary, ""); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 	}
@@ -56,3 +54,13 @@ func testAll(m *testing.M) int {
 }
 
 func emulated() bool { return os.Getenv(envRunner) != "" }
+
+// buildProgram builds the program under test.
+func buildProgram(binary, ldflags string) error {
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", ldflags, "-o", binary, "github.com/edgeraft/edgeraft/cmd/edgeraft")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the program under test: %w\n%s", err, out)
+	}
+	return nil
+}

@@ -116,6 +116,7 @@ const (
 	Promote    ChangeKind = 2 // learner to voter
 	Demote     ChangeKind = 3 // voter to learner
 	Remove     ChangeKind = 4
+	StandDown  ChangeKind = 5 // voter to learner that gets its vote back as any learner
 )
 
 // Change is a wish to alter the membership by one member.

@@ -29,6 +29,8 @@ type Config struct {
 	// Now is what the device's monotonic clock shows when the Core is made; see
 	// SetNow.
 	Now Time
+	// Level is the protocol level of this device; 0: ProtocolLevel.
+	Level uint32
 	// Founding is how this device founds a cluster together with others.
 	Founding FoundingConfig
 
@@ -84,6 +86,9 @@ func (cfg *Config) complete() error {
 		return errors.New("raft: a source of chance is needed")
 	case cfg.Founding.Expect != 0 && (cfg.Founding.Expect < 2 || cfg.Founding.Expect > MaxExpect):
 		return fmt.Errorf("raft: %d devices cannot found a cluster together; 2 to %d can", cfg.Founding.Expect, MaxExpect)
+	}
+	if cfg.Level == 0 {
+		cfg.Level = ProtocolLevel
 	}
 	orDefault(&cfg.StallTicks, 6*cfg.ElectionTicks)
 	orDefault(&cfg.MaxCommandBytes, DefaultMaxCommandBytes)
@@ -144,6 +149,8 @@ type Core struct {
 	proposals proposals
 	reads     localReads
 	founding  founding
+	// toldLevel is the cluster's protocol level, as its leader said last.
+	toldLevel uint32
 	out       []Message
 }
 
@@ -253,6 +260,9 @@ func (c *Core) Ready() Ready {
 	rd := Ready{Save: c.takeSave(), Restore: c.restore, Committed: c.takeCommitted()}
 	c.restore = nil
 	rd.Messages, c.out = c.out, nil
+	for i := range rd.Messages {
+		rd.Messages[i].Level = c.cfg.Level
+	}
 	rd.Reads, c.reads.done = c.reads.done, nil
 	rd.Failed, c.proposals.failed = c.proposals.failed, nil
 	return rd

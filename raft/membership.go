@@ -53,7 +53,7 @@ func (c *Core) startChange(ch Change, id ProposalID) error {
 // and caught up, and that nobody holds back.
 func (c *Core) replacement(ch Change) NodeID {
 	voters := c.conf().Voters()
-	if ch.Kind != Remove && ch.Kind != Demote || !c.conf().IsVoter(ch.ID) || voters < 3 || voters%2 == 0 {
+	if ch.Kind != Remove && ch.Kind != Demote && ch.Kind != StandDown || !c.conf().IsVoter(ch.ID) || voters < 3 || voters%2 == 0 {
 		return ""
 	}
 	for _, m := range c.conf().Members {
@@ -162,11 +162,13 @@ func (c *Configuration) apply(ch Change) (*Configuration, error) {
 		}
 		m.Role = Voter
 		return c.with(m), nil
-	case Demote:
+	case Demote, StandDown:
 		if m.Role != Voter || lastVoter {
 			return bad("is not a voter, or is the last one")
 		}
-		m.Role = HeldLearner
+		if m.Role = HeldLearner; ch.Kind == StandDown {
+			m.Role = Learner
+		}
 		return c.with(m), nil
 	case Remove:
 		if lastVoter {

@@ -58,6 +58,9 @@ type AppendRequest struct {
 	Read uint64
 	// Clock is cluster time as the leader sent this; no entry bears a later one.
 	Clock Time
+	// Level is the highest protocol level that all members have; 0 while that is
+	// 1.
+	Level uint32
 }
 
 // AppendResponse answers an AppendRequest. It promises: everything up to Match
@@ -76,6 +79,8 @@ type AppendResponse struct {
 	// Received, where it is above Match, is how far the log agrees in memory.
 	// It promises nothing; it lets the leader send on while the disk is slow.
 	Received Index
+	// Short says that the sender's disk has no room for more commands.
+	Short bool
 }
 
 // Proposal is one command on its way into the log.
@@ -159,6 +164,8 @@ const (
 	RefusedBadChange     RefusalReason = 4 // the change does not fit the configuration
 	RefusedTooLarge      RefusalReason = 5 // the command is larger than the leader's limit
 	RefusedBehind        RefusalReason = 6 // the learner to promote lacks too much of the log
+
+	RefusedDiskFull RefusalReason = 7 // the disk of the leader, or of a majority, has no room
 )
 
 // ReadRequest asks the leader of Message.Term for a read index (thesis §6.4).
@@ -182,6 +189,9 @@ type Join struct {
 	// Replaces, where not "", is who the sender was until its storage was lost:
 	// a member that will not come back, whose place it is to take.
 	Replaces NodeID
+	// Run is this run of the sender, and Version the version of its program.
+	Run     Run
+	Version string
 	// Expect, where not 0, says that the sender is blank and founds a cluster
 	// with as many devices, itself among them.
 	Expect int
@@ -194,7 +204,24 @@ const MaxReasonLen = 200
 type JoinAnswer struct {
 	Leader NodeID // whom to ask; "" when the answerer knows no leader
 	Reason string // why it is not admitted yet, for people; at most MaxReasonLen bytes
+	// Run and Version are of the one who answers.
+	Run     Run
+	Version string
+	// Known is the run of the asker that the answerer met, where that is another
+	// than the one that asks, and not an earlier one: the asker runs on a copy of
+	// the same database, or on an old one. The zero Run otherwise.
+	Known Run
 }
+
+// Run is one run of a device: the number of its boot, and a random number that
+// tells it from those of a copy of its database. The zero Run is not known.
+type Run struct {
+	Boot    uint64
+	Session uint64
+}
+
+// MaxVersionLen bounds the version in Join and JoinAnswer, in bytes.
+const MaxVersionLen = 32
 
 func (PreVoteRequest) body()   {}
 func (PreVoteResponse) body()  {}

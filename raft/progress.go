@@ -20,6 +20,7 @@ type progress struct {
 	// window again with every answer.
 	window  int
 	arrived Index  // the furthest it said it had received
+	short   bool   // it said that its disk has no room
 	silent  int    // ticks since it was heard
 	readAck uint64 // the newest read round it confirmed
 	// sending is the snapshot it gets, nil while it gets entries, and sent how
@@ -27,6 +28,7 @@ type progress struct {
 	sending   *Snapshot
 	sent      int
 	sinceSent int
+	level     uint32 // the protocol level it spoke last, 0 before it did
 	// commitSent is the commit index it was told last.
 	commitSent Index
 }
@@ -93,6 +95,10 @@ func (c *Core) replicate(to NodeID, p *progress, announce bool) {
 	if p.sending != nil {
 		p.sending, p.waiting = nil, false
 	}
+	level := uint32(0)
+	if c.mayUse(levelLevels) {
+		level = c.ClusterLevel()
+	}
 	for {
 		var es []Entry
 		// A probe carries entries once; after that only heartbeats go to a
@@ -105,7 +111,7 @@ func (c *Core) replicate(to NodeID, p *progress, announce bool) {
 		}
 		c.send(to, AppendRequest{
 			PrevIndex: p.next - 1, PrevTerm: c.log.term(p.next - 1),
-			Entries: es, Commit: c.commit, Read: c.lead.round, Clock: c.ClusterTime(),
+			Entries: es, Commit: c.commit, Read: c.lead.round, Clock: c.ClusterTime(), Level: level,
 		})
 		p.commitSent = c.commit
 		p.waiting = p.probing
@@ -126,7 +132,8 @@ func (c *Core) receiveAppendResponse(m Message, b AppendResponse) error {
 	if max(b.Match, b.Received) > c.log.last() || b.Read > c.lead.round {
 		return fmt.Errorf("append response from %s beyond the end of the log: %w", m.From, ErrUnexpected)
 	}
-	p.silent = 0
+	p.silent, p.short = 0, b.Short
+	c.lead.anyShort = c.lead.anyShort || b.Short
 	p.readAck = max(p.readAck, b.Read)
 	c.releaseReads()
 	arrived := max(b.Match, b.Received)

@@ -12,6 +12,8 @@ type Status struct {
 	Last     Index
 	Stable   Index
 	LogBytes int
+	// Short says that storage has no room for further commands.
+	Short bool
 	// Snapshot is the index of the newest snapshot, 0 for none; First the first
 	// entry that is still in the log.
 	Snapshot Index
@@ -20,6 +22,8 @@ type Status struct {
 	// the log; it is committed if that is not above Commit.
 	Config      *Configuration
 	ConfigIndex Index
+	// Level is the protocol level of all members together, as ClusterLevel says.
+	Level uint32
 	// Founding is how the founding of a cluster stands, nil where none is.
 	Founding *FoundingStatus
 	// CanChange says that a leader could start a membership change now.
@@ -34,6 +38,7 @@ type Status struct {
 type PeerStatus struct {
 	Match    Index // durable there
 	Silent   int   // ticks since it was heard
+	Short    bool  // its disk has no room for further commands
 	CaughtUp bool  // it holds so much of the log that it may be given a vote
 }
 
@@ -42,18 +47,21 @@ func (c *Core) Status() Status {
 	s := Status{
 		ID: c.cfg.ID, Cluster: c.hard.Cluster, Role: c.role, Term: c.hard.Term, Leader: c.leader,
 		Commit: c.commit, Applied: c.applied, Last: c.log.last(), Stable: c.log.stable,
-		LogBytes: c.log.bytes, Snapshot: c.snapshotIndex(), First: c.log.base + 1, Config: c.conf(), ConfigIndex: c.confs.index(), Removed: c.Removed(),
-		Founding: c.foundingStatus(),
+		LogBytes: c.log.bytes, Short: c.store.short, Snapshot: c.snapshotIndex(), First: c.log.base + 1, Config: c.conf(), ConfigIndex: c.confs.index(), Removed: c.Removed(),
+		Level: c.ClusterLevel(), Founding: c.foundingStatus(),
 	}
 	if c.role == Leader {
 		s.CanChange = c.confs.index() <= c.commit && c.ownTermCommitted() && !c.transferring()
 		s.Peers = make(map[NodeID]PeerStatus, len(c.lead.peers))
 		for id, p := range c.lead.peers {
-			s.Peers[id] = PeerStatus{Match: p.match, Silent: p.silent, CaughtUp: c.caughtUp(p)}
+			s.Peers[id] = PeerStatus{Match: p.match, Silent: p.silent, Short: p.short, CaughtUp: c.caughtUp(p)}
 		}
 	}
 	return s
 }
+
+// Short reports whether storage has no room for further commands.
+func (c *Core) Short() bool { return c.store.short }
 
 // Role returns the present role.
 func (c *Core) Role() Role { return c.role }
@@ -77,4 +85,10 @@ func (c *Core) Entry(i Index) (Entry, bool) {
 		return Entry{}, false
 	}
 	return c.log.entries[i-c.log.base-1], true
+}
+
+// AppliedEntry is the last entry that Ready handed out to be applied, with its
+// term and time; zeros before the first.
+func (c *Core) AppliedEntry() (Index, Term, Time) {
+	return c.applied, c.log.term(c.applied), c.log.time(c.applied)
 }

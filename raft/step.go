@@ -45,6 +45,7 @@ func (c *Core) Step(m Message) error {
 			return nil
 		}
 	}
+	defer c.learnLevel(m) // by then the leader is known
 	switch b := m.Body.(type) {
 	case PreVoteRequest:
 		c.answerPreVote(m, b)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # test-deps.sh - install what the tests need besides Go, where it is missing:
-# iproute2 and nftables (packages discovery and integration), qemu-user-static
+# iproute2, nftables, avahi-daemon and dbus (discovery, integration), qemu-user-static
 # (the three-process test as ARM code), mmdebstrap, systemd-container and systemd
 # (integration/systemd), zsh and fish (their completion), python3 and nodejs (the
 # examples in docs), mosquitto (MQTT; its service is stopped again). On Debian and its
@@ -15,6 +15,8 @@ need() { # command package
 PATH=$PATH:/usr/sbin:/sbin
 need ip iproute2
 need nft nftables
+need avahi-daemon avahi-daemon
+need dbus-daemon dbus
 need qemu-arm-static qemu-user-static
 need mmdebstrap mmdebstrap
 need systemd-nspawn systemd-container

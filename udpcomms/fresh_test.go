@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/edgeraft/edgeraft/raft"
 )
 
 // What was recorded before a restart of the receiver is not taken after it, and
@@ -62,6 +64,39 @@ func TestFirstMessageOverTheNetwork(t *testing.T) {
 		case <-time.After(time.Second): // this machine was busy meanwhile
 		case <-end:
 			t.Fatalf("%+v", a.Stats())
+		}
+	}
+}
+
+// Two followers that never speak with each other learn where the other is now, by
+// the one that speaks with both.
+func TestRefreshFindsWhoMoved(t *testing.T) {
+	a, b, c := listen(t, alice), listen(t, bob), listen(t, carol)
+	meet(t, a, c)
+	meet(t, b, c)
+	prove(t, a.sealer, b.sealer)
+	prove(t, b.sealer, a.sealer)
+	nowhere := newDevice(t, bob) // where bob was once, and nobody answers
+	a.Hint(bob, addrs(nowhere.addr().String()))
+	for i, x := range []*Comms{a, b} {
+		x.Send(note(x.self, carol, uint64(i)))
+		receiveNote(t, c, uint64(i))
+		c.Send(note(carol, x.self, uint64(i)))
+		receiveNote(t, x, uint64(i))
+	}
+	end, again := time.After(patience), time.NewTicker(50*time.Millisecond)
+	defer again.Stop()
+	for {
+		a.Refresh([]raft.NodeID{alice, bob, carol}, time.Hour)
+		for _, p := range a.Peers() {
+			if p.ID == bob && p.Addr == local(b) {
+				return
+			}
+		}
+		select {
+		case <-again.C:
+		case <-end:
+			t.Fatalf("%+v", a.Peers())
 		}
 	}
 }

@@ -19,6 +19,7 @@ type peer struct {
 
 	heard    time.Time // its last authenticated packet
 	sent     time.Time // our last packet to it
+	asked    time.Time // when it was last looked after by Refresh
 	hinted   time.Time // when the entry was made, or a hint was last given
 	speaking time.Time // since when it is spoken to without an answer; zero when it answered
 
@@ -38,6 +39,7 @@ type peer struct {
 type control struct {
 	packet []byte
 	sealed []byte
+	to     []netip.AddrPort // where to send it, instead of where the device is
 	repeat *outbound
 	runs   []run
 }
@@ -201,6 +203,17 @@ func (c *Comms) hint(p *peer, addrs []netip.AddrPort, now time.Time) (fresh bool
 		p.searchAt, p.searchPause = soon, searchFirst
 	}
 	return fresh
+}
+
+// Moved is told that this device may have other addresses, or see another
+// network, so that all who do not answer are searched for at once.
+func (c *Comms) Moved() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.peers {
+		p.searchAt, p.searchPause = time.Time{}, 0
+	}
+	c.seeds.again()
 }
 
 // Peer is a device in the address book.

@@ -1,6 +1,7 @@
 package udpcomms
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"time"
@@ -20,6 +21,40 @@ func (c *Comms) search(s *scratch, p *peer, now time.Time) {
 	c.mu.Unlock()
 	s.plain = appendWhereIs(s.plain[:0], p.id)
 	c.sendPacket(s, "", s.plain)
+}
+
+// maxRefreshers is how many devices that were heard lately are asked for one that
+// was not.
+const maxRefreshers = 2
+
+// Refresh makes sure of where devices are that were not heard for so long: it asks
+// them where they were last, and others that were heard. Members that do not speak
+// with each other, as the followers of one leader, know by that where to look when
+// the one is gone. It sends a few packets for each and never blocks.
+func (c *Comms) Refresh(ids []raft.NodeID, silent time.Duration) {
+	now := time.Now()
+	var stale, heard []raft.NodeID
+	c.mu.Lock()
+	for _, id := range ids {
+		p := c.lookUp(id, now)
+		switch {
+		case p == nil || id == c.self:
+		case p.heard.IsZero() || now.Sub(p.heard) >= silent:
+			p.asked = now
+			stale = append(stale, id)
+		default:
+			heard = append(heard, id)
+		}
+	}
+	c.mu.Unlock()
+	rand.Shuffle(len(heard), func(i, j int) { heard[i], heard[j] = heard[j], heard[i] })
+	for _, id := range stale {
+		question := control{packet: appendWhereIs(nil, id)}
+		c.sendControl(id, question, now)
+		for _, other := range heard[:min(len(heard), maxRefreshers)] {
+			c.sendControl(other, question, now)
+		}
+	}
 }
 
 // answer tells a device where another is, if there was contact with that one
@@ -61,8 +96,9 @@ func (c *Comms) learn(from netip.AddrPort, id raft.NodeID, addrs []netip.AddrPor
 		}
 	}
 	addrs = slices.DeleteFunc(addrs, func(a netip.AddrPort) bool {
+		_, usable := usableAddr(a)
 		needsZone := a.Addr().Is6() && a.Addr().IsLinkLocalUnicast() && a.Addr().Zone() == ""
-		return needsZone || a.Addr().IsLoopback() && !from.Addr().IsLoopback()
+		return !usable || needsZone || a.Addr().IsLoopback() && !from.Addr().IsLoopback()
 	})
 	c.mu.Lock()
 	p := c.peers[id]
@@ -72,8 +108,12 @@ func (c *Comms) learn(from netip.AddrPort, id raft.NodeID, addrs []netip.AddrPor
 	}
 	fresh := c.hint(p, addrs, now)
 	probe := fresh && !p.addr.IsValid() && now.Sub(p.sent) < silentAfter
+	refreshed := p.asked.After(p.heard) && now.Sub(p.asked) < silentAfter
 	c.mu.Unlock()
-	if probe {
+	switch {
+	case refreshed:
+		c.sendControl(id, control{packet: appendWhereIs(nil, id), to: addrs}, now)
+	case probe:
 		c.sendControl(id, control{packet: appendWhereIs(nil, id)}, now)
 	}
 }

@@ -77,6 +77,15 @@ func (s *seeds) appendTo(ctx context.Context, dst []netip.AddrPort, now time.Tim
 	return dst
 }
 
+// again makes all names due, as soon as their addresses are wanted.
+func (s *seeds) again() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, entry := range s.list {
+		entry.next, entry.pause = time.Time{}, 0
+	}
+}
+
 // resolve looks a seed's name up once.
 func (s *seeds) resolve(ctx context.Context, entry *seed) {
 	limited, cancel := context.WithTimeout(ctx, resolveTimeout)
@@ -95,8 +104,9 @@ func (s *seeds) resolve(ctx context.Context, entry *seed) {
 	defer s.mu.Unlock()
 	entry.resolving = false
 	if len(addrs) > 0 {
-		entry.addrs, entry.failing, entry.pause = addrs, false, 0
-		entry.next = s.now().Add(jitter(resolveEvery))
+		entry.addrs, entry.failing = addrs, false
+		entry.pause = min(nextPause(entry.pause), resolveEvery)
+		entry.next = s.now().Add(jitter(entry.pause))
 		return
 	}
 	// The old addresses stay: a name server that is down changes nothing.

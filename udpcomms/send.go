@@ -173,7 +173,12 @@ func (c *Comms) sendNext(p *peer, s *scratch) bool {
 		c.mu.Unlock()
 		return false
 	}
-	search := c.routeTo(p, s, now)
+	search := false
+	if ctrl.to != nil {
+		s.targets = append(s.targets[:0], ctrl.to...)
+	} else {
+		search = c.routeTo(p, s, now)
+	}
 	c.mu.Unlock()
 
 	switch {

@@ -38,6 +38,7 @@ const (
 	CodeNotFounded     = "not_founded"       // 503: surely not applied
 	CodeStopping       = "stopping"          // 503: surely not applied
 	CodeOutcomeUnknown = "outcome_unknown"   // 504
+	CodeDiskFull       = "disk_full"         // 507: no device that could lead has room for the log; surely not applied
 	CodeLogFull        = "log_full"          // 507: surely not applied
 	CodeStateFull      = "state_full"        // 507: the key/value state is at its limit; surely not applied
 )
@@ -131,9 +132,11 @@ type Status struct {
 	Cluster  Cluster   `json:"cluster"`
 	Members  []Member  `json:"members"`
 	Traffic  Traffic   `json:"traffic"`
+	Keys     *Keys     `json:"keys,omitempty"` // absent before there is one
 	MQTT     *MQTT     `json:"mqtt,omitempty"` // absent where it is no transport
 	Storage  Storage   `json:"storage"`
 	State    State     `json:"state"`
+	Clock    *Clock    `json:"clock,omitempty"`
 	Founding *Founding `json:"founding,omitempty"` // on a blank device that founds a cluster with others
 }
 
@@ -152,6 +155,15 @@ type Founding struct {
 type Founder struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
+}
+
+// Clock is the wall clock of the device. Only what people read depends on it.
+type Clock struct {
+	Time      string `json:"time"`      // RFC 3339
+	Plausible bool   `json:"plausible"` // not before the program was made
+	// SetByMS is by how much it was set since the agent was started, forwards or,
+	// negative, back; absent for less than a minute.
+	SetByMS int64 `json:"set_by_ms,omitempty"`
 }
 
 // Warning is something that is wrong, and what to do about it.
@@ -180,6 +192,9 @@ type Cluster struct {
 	Name   string `json:"name"`
 	ID     string `json:"id,omitempty"` // UUID; absent before there is one
 	Leader string `json:"leader,omitempty"`
+	// Level is the protocol level that all members have in common, as far as is
+	// known; absent before there is a cluster.
+	Level uint32 `json:"level,omitempty"`
 	// LeaderName is the leader's label.
 	LeaderName string `json:"leader_name,omitempty"`
 	// LeaderContactMS is how long ago this device last heard from a leader, 0
@@ -196,14 +211,22 @@ type Member struct {
 	Self      bool   `json:"self"`
 	Address   string `json:"address,omitempty"`
 	Transport string `json:"transport,omitempty"`
-	// LastContactMS is how long ago it was last heard; absent when never.
+	// LastContactMS is how long ago this device last heard it; absent when never.
+	// The leader hears all members, others usually only the leader.
 	LastContactMS *int64 `json:"last_contact_ms,omitempty"`
 	// RoundTripUS is how long an answer by Transport takes, in microseconds; absent
 	// while that is not known. Paths are all ways to it.
 	RoundTripUS int64  `json:"round_trip_us,omitempty"`
 	Paths       []Path `json:"paths,omitempty"`
+	// Level is its protocol level, and Version that of its program, as it said
+	// last; absent where this device has not heard.
+	Level   uint32 `json:"level,omitempty"`
+	Version string `json:"version,omitempty"`
 	// Lag is how many entries its stable log is behind; known to the leader only.
 	Lag *uint64 `json:"lag,omitempty"`
+	// DiskShort says that its disk has no room for new commands; known to the
+	// leader only, and on the device itself.
+	DiskShort bool `json:"disk_short,omitempty"`
 }
 
 // Path is one way to a member, as this device sees it.
@@ -244,10 +267,29 @@ type Storage struct {
 	// none.
 	Snapshot uint64 `json:"snapshot"`
 	Error    string `json:"error,omitempty"`
+	// Disk is whether the disk has room for the log.
+	Disk *Disk `json:"disk,omitempty"`
+	// WritingMS is how long the write that is under way has lasted.
+	WritingMS int64 `json:"writing_ms,omitempty"`
 
 	Written  *Written  `json:"written,omitempty"`
 	Card     *Card     `json:"card,omitempty"`
 	Forecast *Forecast `json:"forecast,omitempty"` // absent where something for it is not known
+}
+
+// The modes of a Disk.
+const (
+	DiskOK    = "ok"
+	DiskShort = "short" // the reserve is broken into: no new commands while this device leads
+	DiskFull  = "full"  // what it receives cannot be stored, and is not acknowledged
+)
+
+// Disk is the room for the log.
+type Disk struct {
+	Mode         string `json:"mode"`
+	FileBytes    uint64 `json:"file_bytes"`    // of the database; they are taken in advance
+	UnusedBytes  uint64 `json:"unused_bytes"`  // of those
+	ReserveBytes uint64 `json:"reserve_bytes"` // of which so many are kept for votes, snapshots and membership changes
 }
 
 // State is the size of the replicated state on this device.

@@ -74,6 +74,8 @@ type call struct {
 	escapedPath string
 	query       url.Values
 	body        []byte
+	stream      io.Reader // in the place of body, of so many bytes
+	streamBytes int64
 	accept      string
 	changes     bool // a lost answer leaves the outcome unknown
 	remembered  bool // with a key: the cluster remembers what became of it
@@ -86,9 +88,15 @@ func (c *Client) send(ctx context.Context, r call) (*http.Response, error) {
 	if r.body != nil {
 		body = bytes.NewReader(r.body)
 	}
+	if r.stream != nil {
+		body = r.stream
+	}
 	req, err := http.NewRequestWithContext(ctx, r.method, "http://edgeraft/", body)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", r.method, r.path, err)
+	}
+	if r.stream != nil {
+		req.ContentLength = r.streamBytes
 	}
 	req.URL = &u
 	if r.accept != "" {

@@ -53,7 +53,12 @@ func (c *Client) WatchLines(ctx context.Context, opts WatchOptions, each func(li
 	if opts.Prefix != "" {
 		q.Set("prefix", opts.Prefix)
 	}
-	r := call{method: http.MethodGet, path: "/v1/watch", query: q, accept: "application/x-ndjson"}
+	return c.lines(ctx, "/v1/watch", q, each)
+}
+
+// lines calls each for every line of a stream.
+func (c *Client) lines(ctx context.Context, path string, q url.Values, each func(line []byte) error) error {
+	r := call{method: http.MethodGet, path: path, query: q, accept: "application/x-ndjson"}
 	resp, err := c.send(ctx, r)
 	if err != nil {
 		return err

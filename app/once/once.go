@@ -100,8 +100,8 @@ func (a *App) judge(c command, e raft.Entry) Outcome {
 	switch {
 	case c.since >= e.Index:
 		return Outcome{Refusal: SinceAhead}
-	case c.since != 0 && c.since < t.floor:
-		return Outcome{Refusal: KeyForgotten, Index: t.floor}
+	case c.since != 0 && c.since < max(t.floor, t.barrier):
+		return Outcome{Refusal: KeyForgotten, Index: max(t.floor, t.barrier)}
 	}
 	if wait, ok := t.makeRoom(e.Time); !ok {
 		return Outcome{Refusal: TooManyKeys, RetryAfter: wait}

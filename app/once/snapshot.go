@@ -15,7 +15,13 @@ import (
 // the command's sum in 8 bytes, a byte of the flags below, and, if it is kept
 // and not the same as that of the record before, the length of the result as a
 // uvarint and the result. Its checksum is Raft's business.
-const snapshotVersion = 1
+//
+// In version 2, which is written once keys of another cluster came in, the
+// barrier follows the floor, and records up to it may have an index in common.
+const (
+	snapshotVersion        = 1
+	snapshotBarrierVersion = 2
+)
 
 // The flags of a record in a snapshot.
 const (
@@ -35,8 +41,14 @@ func (a *App) Snapshot() []byte {
 	inner := a.inner.Snapshot()
 	t := &a.table
 	b := make([]byte, 0, len(inner)+t.snapshotBytes())
-	b = append(b, mark, snapshotVersion)
-	b = binary.AppendUvarint(b, uint64(t.floor))
+	if t.barrier == 0 {
+		b = append(b, mark, snapshotVersion)
+		b = binary.AppendUvarint(b, uint64(t.floor))
+	} else {
+		b = append(b, mark, snapshotBarrierVersion)
+		b = binary.AppendUvarint(b, uint64(t.floor))
+		b = binary.AppendUvarint(b, uint64(t.barrier))
+	}
 	b = binary.AppendUvarint(b, uint64(t.n))
 	last := record{index: t.floor}
 	for i := range uint32(t.n) {
@@ -50,7 +62,7 @@ func (a *App) Snapshot() []byte {
 // snapshotBytes is about how many bytes the table has in a snapshot.
 func (t *table) snapshotBytes() int {
 	const usual = minRecordBytes + 4
-	return 2 + 2*binary.MaxVarintLen64 + t.n*usual
+	return 2 + 3*binary.MaxVarintLen64 + t.n*usual
 }
 
 func (r *record) append(b []byte, last *record) []byte {
@@ -99,10 +111,15 @@ func (a *App) Restore(data []byte) error {
 // decode fills an empty table, and returns what follows it.
 func (t *table) decode(data []byte) (rest []byte, err error) {
 	r := reader{rest: data}
-	if version := r.take(1); r.failed || version[0] != snapshotVersion {
+	version := r.take(1)
+	if r.failed || version[0] != snapshotVersion && version[0] != snapshotBarrierVersion {
 		return nil, fmt.Errorf("%w: it is of another version", ErrBadSnapshot)
 	}
 	t.floor = raft.Index(r.number())
+	if version[0] == snapshotBarrierVersion {
+		t.barrier = raft.Index(r.number())
+		r.shared = t.barrier
+	}
 	n := r.number()
 	if n > uint64(t.limits.Keys) || n > uint64(len(r.rest)/minRecordBytes) {
 		return nil, fmt.Errorf("%w: it cannot have %d keys", ErrBadSnapshot, n)
@@ -133,6 +150,7 @@ func (t *table) decode(data []byte) (rest []byte, err error) {
 type reader struct {
 	rest   []byte
 	failed bool
+	shared raft.Index // up to here records may have an index in common
 }
 
 func (r *reader) number() uint64 {
@@ -172,7 +190,7 @@ func (r *reader) record(last record) record {
 	next.index = raft.Index(r.sum(uint64(last.index)))
 	next.term = raft.Term(r.sum(uint64(last.term)))
 	next.time = raft.Time(r.sum(uint64(last.time)))
-	if next.index == last.index {
+	if next.index == last.index && next.index > r.shared || next.index == 0 {
 		r.failed = true // one entry, one command
 	}
 	if b := r.take(8); len(b) == 8 {

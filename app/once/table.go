@@ -53,6 +53,9 @@ type table struct {
 	byKey  map[digest]uint32 // their numbers
 	bytes  int               // against limits.TableBytes
 	floor  raft.Index        // of the newest that is forgotten, 0: none is
+	// barrier is where keys of another cluster came in, 0 for never: a since
+	// below it may be of that cluster's indexes.
+	barrier raft.Index
 }
 
 func newTable(l Limits) table { return table{limits: l, byKey: make(map[digest]uint32)} }

@@ -17,6 +17,7 @@ import (
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/kv"
 	"github.com/edgeraft/edgeraft/app/once"
+	"github.com/edgeraft/edgeraft/app/restore"
 	"github.com/edgeraft/edgeraft/boltlog"
 	"github.com/edgeraft/edgeraft/internal/seal"
 	"github.com/edgeraft/edgeraft/raft"
@@ -32,10 +33,14 @@ type agent struct {
 	manager *supervisor
 	started time.Time
 	store   *kv.Store
-	app     *once.App // around store
+	app     *once.App    // around store
+	top     *restore.App // around app
 	history *app.History
-	db      *boltlog.Log
-	opened  boltlog.Opened
+	events  *app.Events
+	// lastChange is what changed told of; its alone.
+	lastChange server.Change
+	db         *boltlog.Log
+	opened     boltlog.Opened
 
 	keyBrought chan seal.Key // takes one
 	haveKey    atomic.Bool   // the device is up or starting
@@ -51,18 +56,14 @@ func newAgent(cfg Config, logger *slog.Logger, level *slog.LevelVar, db *boltlog
 		Events: cfg.Limits.WatchHistoryEvents, Bytes: cfg.Limits.WatchHistoryBytes,
 	})
 	store := kv.New(kv.Options{Observe: history.Publish, Restored: history.Restored})
+	keyed := once.New(store)
 	return &agent{
 		cfg: cfg, log: logger, level: level, manager: newSupervisor(logger),
 		started: time.Now(), db: db, opened: opened,
-		history: history, store: store, app: once.New(store),
+		history: history, events: app.NewEvents(), store: store, app: keyed, top: restore.New(keyed),
 		keyBrought: make(chan seal.Key, 1),
 		deviceUp:   make(chan struct{}),
 	}
-}
-
-// changed is told of every change of role, leader and membership.
-func (a *agent) changed(c server.Change) {
-	a.manager.tellChange(a.opened.Identity.ID, c)
 }
 
 // current returns the device, or nil while there is no key.
@@ -153,7 +154,7 @@ func (a *agent) Init(ctx context.Context) (api.Setup, error) {
 	if err := d.server.Barrier(ctx); err != nil {
 		return api.Setup{}, fmt.Errorf("wait for the new cluster: %w", err)
 	}
-	return api.Setup{ClusterID: cluster.String(), Key: d.key.Text()}, nil
+	return api.Setup{ClusterID: cluster.String(), Key: d.keys.ring().First().Text()}, nil
 }
 
 // Join implements app.Founder: it takes the key, with which the device then looks
@@ -166,10 +167,10 @@ func (a *agent) Join(ctx context.Context, text string) (api.Setup, error) {
 	a.setup.Lock()
 	defer a.setup.Unlock()
 	if d := a.current(); d != nil {
-		if d.key.Equal(key) {
+		if d.keys.ring().Has(key) {
 			return api.Setup{}, nil
 		}
-		return api.Setup{}, fmt.Errorf("join: this device has the key of another cluster (%s): %w",
+		return api.Setup{}, fmt.Errorf("join: this device has another key (%s); if this is a new key of the same cluster, use edgeraft join --add: %w",
 			a.cfg.KeyFile, raft.ErrAlreadyFounded)
 	}
 	if err := storeKey(a.cfg, key); err != nil {

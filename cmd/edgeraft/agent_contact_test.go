@@ -16,7 +16,11 @@ func TestLeaderContact(t *testing.T) {
 	logger := slog.New(slog.DiscardHandler)
 	cfg := defaultConfig(host{root: true})
 	cfg.UDP.Listen = "127.0.0.1:0"
-	comms, err := openTransports(cfg, seal.NewKey(), self, 1, logger)
+	ring, err := seal.NewRing(seal.NewKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	comms, err := openTransports(cfg, ring, self, 1, logger)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,9 +38,10 @@ type device struct {
 	self raft.NodeID
 	// replaces is who this device was before it lost its storage.
 	replaces []raft.NodeID
-	key      seal.Key
+	keys     *keyRing
 	comms    *transports
 	server   *server.Server
+	moved    chan struct{} // capacity 1: the addresses of this device changed
 
 	mu          sync.Mutex
 	found       discovery.Status
@@ -49,8 +50,8 @@ type device struct {
 
 // runDevice makes the device of its parts and runs it until ctx ends or a part
 // fails.
-func (a *agent) runDevice(ctx context.Context, key seal.Key) error {
-	d, err := a.newDevice(key)
+func (a *agent) runDevice(ctx context.Context, ring seal.Ring) error {
+	d, err := a.newDevice(ring)
 	if err != nil {
 		return fmt.Errorf("start the device: %w", err)
 	}
@@ -58,7 +59,7 @@ func (a *agent) runDevice(ctx context.Context, key seal.Key) error {
 	a.setDevice(d)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	parts := []func(context.Context) error{d.server.Run, d.discover, d.takeHints}
+	parts := []func(context.Context) error{d.runServer, d.discover, d.takeHints, d.exchangeKeys, d.rememberAddresses}
 	errs := make(chan error, len(parts))
 	for _, run := range parts {
 		go func() { errs <- run(ctx) }()
@@ -79,7 +80,7 @@ func (d *device) takeHints(ctx context.Context) error {
 		case h := <-d.comms.hints:
 			// Both only fail when all ends.
 			if h.found {
-				_ = d.server.Discovered(ctx)
+				_ = d.server.Discovered(ctx, h.id)
 			} else {
 				_ = d.server.LeaderSuspected(ctx, h.id)
 			}
@@ -87,17 +88,17 @@ func (d *device) takeHints(ctx context.Context) error {
 	}
 }
 
-func (a *agent) newDevice(key seal.Key) (*device, error) {
+func (a *agent) newDevice(ring seal.Ring) (*device, error) {
 	id := a.opened.Identity
 	window, adaptive, err := a.cfg.Flash.window()
 	if err != nil {
 		return nil, err // Validate would not have let it pass
 	}
-	comms, err := openTransports(a.cfg, key, id.ID, id.Boot, a.log)
+	comms, err := openTransports(a.cfg, ring, id.ID, id.Boot, a.log)
 	if err != nil {
 		return nil, err
 	}
-	d := &device{cfg: a.cfg, log: a.log, self: id.ID, replaces: id.Replaces, key: key, comms: comms}
+	d := &device{cfg: a.cfg, log: a.log, self: id.ID, replaces: id.Replaces, keys: newKeyRing(ring, comms.sealed), comms: comms, moved: make(chan struct{}, 1)}
 	tick := max(a.cfg.Timing.Heartbeat/ticksPerHeartbeat, time.Millisecond)
 	d.server, err = server.New(server.Config{
 		Core: raft.Config{
@@ -106,20 +107,27 @@ func (a *agent) newDevice(key seal.Key) (*device, error) {
 			ElectionTicks:   int(a.cfg.Timing.Election / tick),
 			Random:          rand.IntN,
 			Boot:            id.Boot,
+			Level:           spokenLevel(),
 			Founding:        foundingConfig(a.cfg, id),
 			ProposalBase:    proposalBase(id.ID, id.Boot),
 			MaxCommandBytes: a.cfg.Limits.CommandBytes + kv.MaxOverhead + once.MaxOverhead,
 			MaxLogBytes:     a.cfg.Limits.LogBytes,
 			MaxTrailBytes:   a.cfg.Limits.LogBytes / trailShare,
 		},
-		Tick: tick, Name: a.cfg.Name, SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
-		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters, Replaces: id.Replaces,
+		Tick: tick, Name: a.cfg.Name, Version: buildVersion(), Session: newSession(), SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
+		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters, DeadAfter: a.cfg.DeadAfter, Replaces: id.Replaces,
 		CommitWindow: window, AdaptiveWindow: adaptive,
-	}, server.Parts{Comms: comms, Log: a.db, App: a.app, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader, told: a.changed}}, a.opened.Stored)
+	}, server.Parts{Comms: comms, Log: &diskReporter{Log: a.db, log: a.log, dir: a.cfg.DataDir}, App: a.top, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader, told: a.changed, grace: a.cfg.Timing.Election}}, a.opened.Stored)
 	if err != nil {
 		return nil, errors.Join(err, comms.Close())
 	}
 	return d, nil
+}
+
+// runServer runs the server; one that turns out to be a copy of another device
+// never starts again.
+func (d *device) runServer(ctx context.Context) error {
+	return latchTwin(d.cfg.DataDir, d.server.Run(ctx))
 }
 
 // proposalBase spreads the proposals of devices and boots over all IDs.
@@ -130,16 +138,35 @@ func proposalBase(id raft.NodeID, boot uint64) uint64 {
 
 // discover announces the device and tells comms whom it finds.
 func (d *device) discover(ctx context.Context) error {
-	if d.cfg.Discovery == discoveryOff || d.comms.udp == nil {
+	moved := func() {
+		d.comms.udp.Moved()
+		select {
+		case d.moved <- struct{}{}:
+		default:
+		}
+		_ = d.server.Discovered(ctx, "") // it only fails when all ends
+	}
+	switch {
+	case d.comms.udp == nil:
 		<-ctx.Done()
 		return nil
+	case d.cfg.Discovery == discoveryOff:
+		for changed := discovery.Watch(ctx); ; {
+			select {
+			case <-changed:
+				moved()
+			case <-ctx.Done():
+				return nil
+			}
+		}
 	}
 	return discovery.Run(ctx, discovery.Config{
 		Self: d.self, Cluster: d.cfg.Cluster, Port: d.comms.udp.Port(), Interfaces: d.cfg.UDP.Interfaces,
 		Found: func(p discovery.Peer) {
 			d.comms.udp.Hint(p.ID, p.Addrs)
-			_ = d.server.Discovered(ctx) // it only fails when all ends
+			_ = d.server.Discovered(ctx, p.ID) // it only fails when all ends
 		},
+		Changed: moved,
 		Missing: func() bool { return d.missing(ctx) },
 		Report: func(s discovery.Status) {
 			d.mu.Lock()
@@ -194,10 +221,20 @@ type reporter struct {
 	lost func(leader raft.NodeID) // told when it is the leader no more
 	told func(server.Change)      // told of each change; nil: nobody is
 	last server.Change
+	// grace is how long there may be no leader without a line in the log: one
+	// that hands over leaves a moment without any.
+	grace time.Duration
+	alone *time.Timer // will tell that there is no leader
+
+	foreignTold time.Time
 }
 
 // Changed implements server.Monitor. Candidacies come and go and are not told.
 func (r *reporter) Changed(c server.Change) {
+	if r.alone != nil && c.Leader != "" {
+		r.alone.Stop()
+		r.alone = nil
+	}
 	if r.last.Leader != "" && c.Leader != r.last.Leader {
 		r.lost(r.last.Leader)
 	}
@@ -207,7 +244,9 @@ func (r *reporter) Changed(c server.Change) {
 	case c.Leader != r.last.Leader && c.Leader != "":
 		r.log.Info("a leader is known", "leader", c.Leader, "name", nameOf(c.Config, c.Leader), "term", c.Term)
 	case c.Leader != r.last.Leader && r.last.Leader != "":
-		r.log.Warn("no leader is known", "term", c.Term)
+		r.alone = time.AfterFunc(r.grace, func() {
+			r.log.Warn("no leader is known: see edgeraft status", "since_term", c.Term, "for", r.grace)
+		})
 	}
 	if c.Cluster != r.last.Cluster && r.last.Config != nil {
 		r.log.Info("this device belongs to a cluster", "cluster_id", c.Cluster)
@@ -217,6 +256,10 @@ func (r *reporter) Changed(c server.Change) {
 	}
 	if r.told != nil {
 		r.told(c)
+	}
+	if c.Foreign != r.last.Foreign && time.Since(r.foreignTold) > foreignEvery {
+		r.foreignTold = time.Now()
+		r.log.Error("a second cluster with this name and key exists; the two never mix", "cluster_id", c.Cluster, "other", c.Foreign, "heard_from", c.ForeignFrom, "what_to_do", foreignAdvice)
 	}
 	r.last = c
 }

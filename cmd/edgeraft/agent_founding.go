@@ -48,7 +48,6 @@ func (d *device) foundingWarning(f *raft.FoundingStatus) api.Warning {
 	switch {
 	case f.Other != "":
 		w.Message = fmt.Sprintf("bootstrap_expect is %d here and %d on %s, so no cluster is founded. Give all devices the same.", f.Expect, f.Odd, f.Other)
-		w.Next = ""
 	case f.Hold:
 		w.Message = fmt.Sprintf("A cluster %q with this key exists; this device waits to be admitted.", d.cfg.Cluster)
 		w.Next = "edgeraft status   (on a member)"
@@ -59,7 +58,6 @@ func (d *device) foundingWarning(f *raft.FoundingStatus) api.Warning {
 			founders(a.Agreed), max(f.Expect, 2), heard, missing(a), d.cfg.DataDir)
 	case f.Expect == 0:
 		w.Message = fmt.Sprintf("It was agreed to found a cluster of %s, and bootstrap_expect has been removed since. Set it again.", founders(a.Agreed))
-		w.Next = ""
 	default:
 		w.Message = "Waiting to found a cluster together: " + heard + "."
 	}

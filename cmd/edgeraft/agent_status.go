@@ -23,6 +23,8 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 		Traffic: api.Traffic{Dropped: map[string]uint64{}}, State: a.state(),
 	}
 	a.fillStorage(&s.Storage)
+	s.Warnings = append(s.Warnings, a.diskWarnings(s.Storage)...)
+	s.Clock = clock(a.started, time.Now(), time.Since(a.started), builtAt)
 	d := a.current()
 	if d == nil && a.haveKey.Load() {
 		s.Node.State = "starting"
@@ -49,7 +51,13 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	s.Members = memberList(st, d.comms.contacts(), a.opened.Identity.ID)
 	s.Traffic, s.MQTT = d.traffic(st.Drops), d.comms.brokerStatus()
 	s.Storage.LogBytes, s.Storage.Snapshot = uint64(st.LogBytes), uint64(st.Snapshot)
-	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), cardWarnings(s.Storage.Card)...)
+	keys := d.keyStatus(st)
+	s.Keys = &keys
+	s.Storage.WritingMS = st.Writing.Milliseconds()
+	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), memberDiskWarnings(s.Members)...)
+	s.Warnings = append(s.Warnings, keyWarnings(keys)...)
+	s.Warnings = append(s.Warnings, cardWarnings(s.Storage.Card)...)
+	s.Warnings = append(append(s.Warnings, writeWarnings(st.Writing)...), clockWarnings(s.Clock, builtAt)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
 	return s, nil
 }
@@ -76,7 +84,7 @@ func fillNode(s *api.Status, st server.Status) {
 		n.State = "waiting_for_cluster"
 	}
 	if !st.Cluster.IsZero() {
-		s.Cluster.ID = st.Cluster.String()
+		s.Cluster.ID, s.Cluster.Level = st.Cluster.String(), st.Level
 	}
 	if m, ok := st.Config.Member(st.Leader); ok {
 		s.Cluster.Leader, s.Cluster.LeaderName = string(m.ID), m.Name
@@ -95,9 +103,19 @@ func memberList(st server.Status, contacts map[raft.NodeID]contact, self raft.No
 			ms := c.lastHeard.Milliseconds()
 			am.LastContactMS = &ms
 		}
+		if a, ok := st.Known[m.ID]; ok {
+			am.Level, am.Version = a.Level, a.Version
+		}
+		if m.ID == self {
+			am.Level, am.Version = spokenLevel(), buildVersion()
+		}
 		if p, ok := st.Peers[m.ID]; ok {
 			lag := uint64(st.Last - min(p.Match, st.Last))
 			am.Lag = &lag
+			am.DiskShort = p.Short
+		}
+		if am.Self {
+			am.DiskShort = st.Short
 		}
 		out = append(out, am)
 	}
@@ -126,7 +144,7 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 	}
 	switch {
 	case len(st.Config.Members) == 0 && st.JoinReason != "":
-		add("not_admitted", "", "The cluster has not admitted this device: %s.", st.JoinReason)
+		add("not_admitted", "edgeraft members add "+string(d.self)+"   (on a member)", "The cluster has not admitted this device: %s.", st.JoinReason)
 	case st.Founding != nil:
 		ws = append(ws, d.foundingWarning(st.Founding))
 	case len(st.Config.Members) == 0:
@@ -136,29 +154,27 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("removed", "edgeraft members add "+string(d.self)+"   (on a member)",
 			"This device was removed from its cluster; its state stays as it was then.")
 	case st.Leader == "":
-		add("no_leader", "", "No leader is known: of %d voters %d must be reachable, %d were heard lately.",
+		add("no_leader", "edgeraft status   (on each of the others)", "No leader is known: of %d voters %d must be reachable, %d were heard lately.",
 			st.Config.Voters(), st.Config.Quorum(), d.votersHeard(st))
 	}
 	if was := d.wasMember(st); was != "" {
 		add("storage_lost", "edgeraft members list", "This device lost its storage (what is left is kept as %s). As %s it takes the place of %s, which it was.",
 			filepath.Join(d.cfg.DataDir, boltlog.DamagedName), d.self[:8], was[:8])
 	} else if _, err := os.Stat(filepath.Join(d.cfg.DataDir, boltlog.DamagedName)); err == nil {
-		add("storage_kept", "", "The storage of this device was damaged, and has healed. Delete %s when you have looked at it; if it happens again, replace the card.",
+		add("storage_kept", "rm "+filepath.Join(d.cfg.DataDir, boltlog.DamagedName), "The storage of this device was damaged, and has healed. Delete %s when you have looked at it; if it happens again, replace the card.",
 			filepath.Join(d.cfg.DataDir, boltlog.DamagedName))
 	}
 	if from, reason := d.comms.stranger(); reason != "" {
-		add("stranger", "", "Packets that cannot be read arrive from %s (%s): a device with another key or cluster name?", from, reason)
+		add("stranger", "edgeraft status   (on that device)", "Packets that cannot be read arrive from %s (%s): a device with another key or cluster name?", from, reason)
 	}
 	ws = append(ws, brokerWarnings(d.comms.brokerStatus(), d.self)...)
-	if st.Drops.Foreign > 0 {
-		add("foreign_cluster", "", "A second cluster with this name and key exists: %s, heard from %s. Give one of them another name.",
-			st.Drops.LastForeign, st.Drops.LastForeignFrom)
-	}
+	ws = append(ws, d.strangerWarnings(st)...)
+	ws = append(ws, oldest(st, spokenLevel())...)
 	if st.TooLarge > 0 {
-		add("snapshot_too_large", "", "The state is too large for a snapshot, so the log cannot be shortened. Delete what is not needed.")
+		add("snapshot_too_large", "edgeraft list", "The state is too large for a snapshot, so the log cannot be shortened. Delete what is not needed.")
 	}
 	if st.LogBytes > d.cfg.Limits.LogBytes*9/10 {
-		add("log_full", "", "The log is nearly full: %d of %d bytes. At the limit nothing more can be committed.",
+		add("log_full", "edgeraft status   (on the leader)", "The log is nearly full: %d of %d bytes. At the limit nothing more can be committed.",
 			st.LogBytes, d.cfg.Limits.LogBytes)
 	}
 	for _, m := range ms {
@@ -169,7 +185,7 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		if m.LastContactMS != nil {
 			since = fmt.Sprintf("for %v", (time.Duration(*m.LastContactMS) * time.Millisecond).Round(time.Second))
 		}
-		add("member_missing", "", "Member %s (%s) has not been heard %s.", m.Name, m.ID[:8], since)
+		add("member_missing", "edgeraft members remove "+m.ID+"   (if it is gone for good)", "Member %s (%s) has not been heard %s.", m.Name, m.ID[:8], since)
 	}
 	return ws
 }
@@ -215,7 +231,7 @@ func (d *device) votersHeard(st server.Status) int {
 func urgent(ws []api.Warning) bool {
 	for _, w := range ws {
 		switch w.Code {
-		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full":
+		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full", "disk_full":
 			return true
 		}
 	}

@@ -96,7 +96,7 @@ func TestStatusOfACard(t *testing.T) {
 		return got.stdout
 	}
 	want := `Storage  9 saves, log 100 bytes
-Written  52 KiB in 14 syncs since the start; today (UTC) at least 87 KiB, 20 syncs; ever at least 21 MiB, 1300 syncs (log 4882 KiB, checkpoints 20 KiB, other 16 MiB)
+Written  today (UTC) at least 87 KiB in 20 syncs; since the start 52 KiB, 14 syncs; ever at least 21 MiB, 1300 syncs (log 4882 KiB, checkpoints 20 KiB, other 16 MiB)
 Card     mmc\x1bblk0 MMC BJTD4R, 29 GiB; 18 GiB of the file system's 28 GiB are free; it reports 10 to 20 % of its life as used; spare blocks: normal
 Lasts    about 41 years at 2148 KiB a day, as since 2026-01-01, assuming that each cell bears 1000 erasures and the card writes 4 bytes for each that it is given; the file system's journal and other programs shorten it
 Traffic  `

@@ -10,6 +10,7 @@ import (
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/kv"
 	"github.com/edgeraft/edgeraft/app/once"
+	"github.com/edgeraft/edgeraft/app/restore"
 	"github.com/edgeraft/edgeraft/boltlog"
 	"github.com/edgeraft/edgeraft/raft"
 )
@@ -148,6 +149,10 @@ func entryOf(e raft.Entry) dumpedEntry {
 
 // describe fills in what a command does, as the agent's own App reads it.
 func (d *dumpedEntry) describe(stored []byte) {
+	if text, ok := restore.Describe(stored); ok {
+		d.Op, d.Text = "restore", text
+		return
+	}
 	inner, key := once.Unwrap(stored)
 	if key != nil {
 		b := api.BytesOf(key)

@@ -36,14 +36,18 @@ var initCommand = command{
 var joinCommand = command{
 	name: "join", args: "[KEY|-]", max: 1, scope: scopeSetup, json: true,
 	summary: "give this device the key of a cluster, so that it joins",
-	details: "The key is an argument, a file, or standard input; other users of this device may see an\nargument while the command runs. Works with and without a running agent.",
+	details: "The key is an argument, a file, or standard input; other users of this device may see an\nargument while the command runs. Works with and without a running agent.\nWith --add the device keeps the key it has and takes this one too, as `edgeraft keygen --rotate` says.",
 	example: "edgeraft join er1-...      # the line that `edgeraft init` printed\nedgeraft join --file /media/usb/cluster.key",
 	define: func(flags *flag.FlagSet) action {
 		file := flags.String("file", "", "read the key from `FILE`")
+		add := flags.Bool("add", false, "a new key of the cluster that this device belongs to")
 		return func(ctx context.Context, inv *invocation) error {
 			key, err := inv.joinKey(*file)
 			if err != nil {
 				return err
+			}
+			if *add {
+				return inv.changeKeys(ctx, api.KeyChange{Action: api.KeyAdd, Key: key.Text()})
 			}
 			return inv.setUp(ctx,
 				func(ctx context.Context, agent *client.Client) (api.Setup, error) { return agent.Join(ctx, key.Text()) },
@@ -162,33 +166,4 @@ func readKeyText(r io.Reader) (string, error) {
 		return "", fmt.Errorf("read the key: there are more than %d bytes; is it the right file?", maxKeyInput)
 	}
 	return string(data), nil
-}
-
-var keygenCommand = command{
-	name: "keygen", scope: scopeNone, json: true,
-	summary: "make a new cluster key and print it",
-	details: "`edgeraft init` makes one by itself; this is for those who distribute keys on their own.",
-	example: "edgeraft keygen\nedgeraft keygen --out cluster.key",
-	define: func(flags *flag.FlagSet) action {
-		out := flags.String("out", "", "write it to `FILE` (mode 0600) instead")
-		force := flags.Bool("force", false, "replace the key in FILE")
-		return func(_ context.Context, inv *invocation) error {
-			key := seal.NewKey()
-			if *out != "" {
-				if err := seal.WriteKeyFile(*out, key, *force); err != nil {
-					return err
-				}
-				if inv.json {
-					return inv.sayJSON(map[string]string{"file": *out})
-				}
-				inv.say("Wrote a new cluster key to %s.", printable(*out))
-				return nil
-			}
-			if inv.json {
-				return inv.sayJSON(api.Setup{Key: key.Text()})
-			}
-			inv.say("%s", key.Text())
-			return nil
-		}
-	},
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -57,7 +59,14 @@ func (inv *invocation) showStatus(status api.Status) error {
 	if inv.json {
 		return inv.sayJSON(status)
 	}
-	printStatus(inv.stdout, status)
+	width := terminalWidth(inv.stdout)
+	if width == 0 {
+		printStatus(inv.stdout, status)
+		return nil
+	}
+	var whole bytes.Buffer
+	printStatus(&whole, status)
+	fmt.Fprint(inv.stdout, wrapFields(whole.String(), width))
 	return nil
 }
 
@@ -102,18 +111,18 @@ func (inv *invocation) watchStatus(ctx context.Context, interval time.Duration) 
 	}
 }
 
-// printStatus prints a status for people.
+// printStatus prints a status for people: what is wrong first.
 func printStatus(out io.Writer, s api.Status) {
 	for _, w := range s.Warnings {
-		fmt.Fprintf(out, "WARNING: %s", printable(w.Message))
+		fmt.Fprintf(out, "WARNING  %s\n", printable(w.Message))
 		if w.Next != "" {
-			fmt.Fprintf(out, " Next: %s", printable(w.Next))
+			fmt.Fprintf(out, "  next:  %s\n", printable(w.Next))
 		}
-		fmt.Fprintln(out)
 	}
 	if len(s.Warnings) > 0 {
 		fmt.Fprintln(out)
 	}
+	fmt.Fprintf(out, "Health   %s\n", healthLine(s))
 	fmt.Fprintf(out, "Device   %s, up %s, version %s\n", deviceLine(s.Node), ago(milliseconds(s.UptimeMS)), printable(s.Version))
 	fmt.Fprintf(out, "Cluster  %s\n", clusterLine(s))
 	fmt.Fprintf(out, "Log      commit %d, applied %d, last %d, on stable storage %d\n", s.Node.Commit, s.Node.Applied, s.Node.Last, s.Node.Stable)
@@ -121,12 +130,50 @@ func printStatus(out io.Writer, s api.Status) {
 		s.State.Keys, s.State.Expiring, size(s.State.Bytes), s.State.IdempotencyKeys)
 	fmt.Fprintf(out, "Storage  %s\n", storageLine(s.Storage))
 	printCard(out, s.Storage)
+	if s.Clock != nil {
+		fmt.Fprintf(out, "Clock    %s\n", clockLine(*s.Clock))
+	}
 	fmt.Fprintf(out, "Traffic  %s\n", trafficLine(s.Traffic))
 	printBroker(out, s.MQTT)
+	if s.Keys != nil {
+		fmt.Fprintf(out, "Keys     %s\n", keysLine(*s.Keys))
+	}
 	if len(s.Members) > 0 {
 		fmt.Fprintln(out)
 		printMembers(out, s.Members)
+		if s.Node.Role != "leader" && s.Cluster.Leader != "" && len(s.Members) > 2 {
+			fmt.Fprintf(out, "The leader knows how the other members fare: edgeraft status on %s.\n", printable(s.Cluster.LeaderName))
+		}
 	}
+}
+
+func healthLine(s api.Status) string {
+	switch {
+	case !s.Healthy:
+		return "NOT healthy: this device cannot do all of its work"
+	case len(s.Warnings) > 0:
+		return "this device does its work, but see the warnings"
+	}
+	return "healthy"
+}
+
+func clockLine(c api.Clock) string {
+	line := printable(c.Time)
+	if t, err := time.Parse(time.RFC3339, c.Time); err == nil {
+		line = t.UTC().Format(time.DateTime) + " UTC"
+	}
+	if c.Plausible {
+		line += ", plausible"
+	} else {
+		line += ", WRONG"
+	}
+	switch set := milliseconds(c.SetByMS); {
+	case set > 0:
+		line += fmt.Sprintf("; set forwards by %s since the agent started", ago(set))
+	case set < 0:
+		line += fmt.Sprintf("; set back by %s since the agent started", ago(-set))
+	}
+	return line
 }
 
 // deviceStates says in words what Node.State says in one.
@@ -152,6 +199,9 @@ func clusterLine(s api.Status) string {
 		return line + ", not founded or not found yet"
 	}
 	line += " (" + printable(s.Cluster.ID) + ")"
+	if s.Cluster.Level > 0 {
+		line += fmt.Sprintf(", protocol level %d", s.Cluster.Level)
+	}
 	if s.Cluster.Leader == "" {
 		return line + ", no leader"
 	}
@@ -162,6 +212,12 @@ func storageLine(s api.Storage) string {
 	line := fmt.Sprintf("%d saves, log %s", s.Saves, size(s.LogBytes))
 	if s.Snapshot > 0 {
 		line += fmt.Sprintf(", snapshot at %d", s.Snapshot)
+	}
+	if d := s.Disk; d != nil {
+		line += fmt.Sprintf("; database %s, %s of it unused", size(d.FileBytes), size(d.UnusedBytes))
+		if d.Mode != api.DiskOK {
+			line += ", DISK " + strings.ToUpper(printable(d.Mode))
+		}
 	}
 	if s.Error != "" {
 		line += ", FAILED: " + printable(s.Error)
@@ -181,10 +237,13 @@ func trafficLine(t api.Traffic) string {
 	return line
 }
 
-// printMembers prints the table of members.
+// printMembers prints the table of members. Only the leader hears all of them,
+// so what another device last heard of the rest says nothing.
 func printMembers(out io.Writer, members []api.Member) {
+	follows := slices.ContainsFunc(members, func(m api.Member) bool { return m.Self && !m.Leader }) &&
+		slices.ContainsFunc(members, func(m api.Member) bool { return m.Leader })
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tID\tROLE\tADDRESS\tTRANSPORT\tROUND TRIP\tLAG\tLAST CONTACT")
+	fmt.Fprintln(table, "NAME\tID\tROLE\tPATH\tRTT\tLAG\tHEARD")
 	for _, m := range members {
 		name, role, contact, lag := printable(m.Name), printable(m.Role), "never", "-"
 		if m.Leader {
@@ -194,17 +253,28 @@ func printMembers(out io.Writer, members []api.Member) {
 			contact = ago(milliseconds(*m.LastContactMS)) + " ago"
 		}
 		if m.Self {
-			name += " (this device)"
+			name += " (self)"
+		}
+		if m.Self || follows && !m.Leader {
 			contact = "-"
 		}
 		if m.Lag != nil {
 			lag = fmt.Sprint(*m.Lag)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			name, printable(shortID(m.ID)), role, orDash(m.Address), orDash(m.Transport), roundTrip(m.RoundTripUS), lag, contact)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			name, printable(shortID(m.ID)), role, orDash(pathOf(m)), roundTrip(m.RoundTripUS), lag, contact)
 		printPaths(table, m)
 	}
 	table.Flush()
+}
+
+// pathOf is the way to a member: "udp 10.0.0.2:7521". The address of a broker
+// says how it is reached.
+func pathOf(m api.Member) string {
+	if strings.Contains(m.Address, "://") {
+		return m.Address
+	}
+	return strings.TrimSpace(m.Transport + " " + m.Address)
 }
 
 func orDash(text string) string {

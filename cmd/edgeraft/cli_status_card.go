@@ -22,10 +22,11 @@ func printCard(out io.Writer, s api.Storage) {
 }
 
 func writtenLine(w api.Written) string {
-	line := fmt.Sprintf("%s in %d syncs since the start", size(w.SinceStart.Bytes()), w.SinceStart.Syncs)
+	line := ""
 	if w.Today != nil {
-		line += fmt.Sprintf("; today (UTC) at least %s, %d syncs", size(w.Today.Bytes()), w.Today.Syncs)
+		line = fmt.Sprintf("today (UTC) at least %s in %d syncs; ", size(w.Today.Bytes()), w.Today.Syncs)
 	}
+	line += fmt.Sprintf("since the start %s, %d syncs", size(w.SinceStart.Bytes()), w.SinceStart.Syncs)
 	line += fmt.Sprintf("; ever at least %s, %d syncs", size(w.Ever.Bytes()), w.Ever.Syncs)
 	return line + fmt.Sprintf(" (log %s, checkpoints %s, other %s)",
 		size(w.Ever.LogBytes), size(w.Ever.CheckpointBytes), size(w.Ever.OtherBytes))

@@ -37,7 +37,7 @@ func printPaths(table io.Writer, m api.Member) {
 		if p.LastContactMS != nil {
 			contact = ago(milliseconds(*p.LastContactMS)) + " ago"
 		}
-		fmt.Fprintf(table, "\t\t\t%s\t%s\t%s\t\t%s\n", state, printable(p.Transport), roundTrip(p.RoundTripUS), contact)
+		fmt.Fprintf(table, "\t\t\t%s (%s)\t%s\t\t%s\n", printable(p.Transport), state, roundTrip(p.RoundTripUS), contact)
 	}
 }
 

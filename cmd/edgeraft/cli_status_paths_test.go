@@ -21,9 +21,9 @@ func TestPathsInStatus(t *testing.T) {
 		},
 	}})
 	const want = `Broker   NOT connected to mqtts://b:8883 for 1m1s
-NAME   ID        ROLE   ADDRESS        TRANSPORT  ROUND TRIP  LAG  LAST CONTACT
-attic  aaaabbbb  voter  mqtt://b:1883  mqtt       12ms        -    120ms ago
-                        broken         udp        460µs            1m30s ago
+NAME   ID        ROLE   PATH           RTT    LAG  HEARD
+attic  aaaabbbb  voter  mqtt://b:1883  12ms   -    120ms ago
+                        udp (broken)   460µs       1m30s ago
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)

@@ -108,10 +108,10 @@ func TestCommandLines(t *testing.T) {
 		{name: "get what expires", line: "get fleeting", stdout: "v"},
 		{name: "list nothing as JSON", line: "list --json --prefix none", stdout: "{\"applied\":9,\"items\":[]}\n"},
 		{name: "members", line: "members list", stdout: "" +
-			"NAME                   ID        ROLE           ADDRESS        TRANSPORT  ROUND TRIP  LAG  LAST CONTACT\n" +
-			"kitchen (this device)  aaaabbbb  voter, leader  -              -          -           -    -\n" +
-			"attic                  aaaabbbb  voter          10.0.0.2:7521  udp        -           4    120ms ago\n" +
-			"cel\\x1b[31mlar         eeeeffff  learner        -              -          -           -    never\n"},
+			"NAME            ID        ROLE           PATH               RTT  LAG  HEARD\n" +
+			"kitchen (self)  aaaabbbb  voter, leader  -                  -    -    -\n" +
+			"attic           aaaabbbb  voter          udp 10.0.0.2:7521  -    4    120ms ago\n" +
+			"cel\\x1b[31mlar  eeeeffff  learner        -                  -    -    never\n"},
 		{name: "members add", line: "members add abcdefgh234567ab --name shed", stdout: "shed (abcdefgh234567ab) is a learner now.\n"},
 		{name: "members add nonsense", line: "members add shed", code: 2, stderr: `"shed" is not the ID of a device`},
 		{name: "members promote by name", line: "members promote attic", stdout: "attic (aaaabbbbccccdddz) is a voter now.\n"},
@@ -191,14 +191,15 @@ func TestRequests(t *testing.T) {
 func TestStatus(t *testing.T) {
 	agent := serveFake(t, "", answers(fakeAnswers))
 	got := agent.run(t, "", "status")
-	want := `Device   kitchen (aaaabbbb), leader in term 3, up 1m1s, version v1
+	want := `Health   healthy
+Device   kitchen (aaaabbbb), leader in term 3, up 1m1s, version v1
 Cluster  default (c-id), leader kitchen (aaaabbbb)
 Log      commit 17, applied 17, last 18, on stable storage 18
 State    12 keys (3 expire), 20 KiB; 5 idempotency keys
 Storage  9 saves, log 100 bytes
 Traffic  sent 1 packets, 19 KiB; received 2 packets, 30 bytes; dropped bad_key 5 replay 1
 
-NAME                   ID        ROLE           ADDRESS        TRANSPORT  ROUND TRIP  LAG  LAST CONTACT
+NAME            ID        ROLE           PATH               RTT  LAG  HEARD
 `
 	if got.code != 0 || !strings.HasPrefix(got.stdout, want) {
 		t.Errorf("got %d:\n%s\nwant:\n%s", got.code, got.stdout, want)
@@ -208,7 +209,7 @@ NAME                   ID        ROLE           ADDRESS        TRANSPORT  ROUND 
 	sick = strings.Replace(sick, `"warnings":[]`, `"warnings":[{"code":"no_quorum","message":"1 of 3 voters answers.","next":"edgeraft status --watch"}]`, 1)
 	agent = serveFake(t, "", answers(map[string]string{"GET /v1/status": sick}))
 	got = agent.run(t, "", "status")
-	if got.code != 1 || got.stderr != "" || !strings.HasPrefix(got.stdout, "WARNING: 1 of 3 voters answers. Next: edgeraft status --watch\n\nDevice ") {
+	if got.code != 1 || got.stderr != "" || !strings.HasPrefix(got.stdout, "WARNING  1 of 3 voters answers.\n  next:  edgeraft status --watch\n\nHealth   NOT healthy: this device cannot do all of its work\nDevice ") {
 		t.Errorf("unhealthy: %+v", got)
 	}
 	got = agent.run(t, "", "status", "--json")

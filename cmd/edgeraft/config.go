@@ -27,10 +27,14 @@ type Config struct {
 	// raft.MaxExpect; 0: one founds it, with init.
 	BootstrapExpect int
 	MaxVoters       int // odd, 1 to 9
-	Timing          TimingConfig
-	Flash           FlashConfig
-	Limits          LimitsConfig
-	Log             LogConfig
+	// DeadAfter is the silence after which a learner takes a voter's place; 0:
+	// none does.
+	DeadAfter time.Duration
+	Timing    TimingConfig
+	Flash     FlashConfig
+	Limits    LimitsConfig
+	Metrics   MetricsConfig
+	Log       LogConfig
 }
 
 // UDPConfig is what the UDP transport needs.
@@ -69,6 +73,11 @@ type LimitsConfig struct {
 	WatchHistoryEvents int // number of past events kept for watchers that resume
 }
 
+// MetricsConfig is about scrapers.
+type MetricsConfig struct {
+	Listen string // loopback address:port; "" for none
+}
+
 // LogConfig is about what the agent prints while it runs.
 type LogConfig struct {
 	Level string // debug, info, warn or error
@@ -104,6 +113,7 @@ func defaultConfig(h host) Config {
 		Discovery:  discoveryMDNS,
 		Join:       joinAuto,
 		MaxVoters:  5,
+		DeadAfter:  10 * time.Minute,
 		Timing:     TimingConfig{Heartbeat: 500 * time.Millisecond, Election: 1200 * time.Millisecond},
 		Flash:      FlashConfig{CommitWindow: "0s"},
 		Limits: LimitsConfig{

@@ -29,6 +29,11 @@ const (
 	maxHeartbeat = time.Minute
 	maxElection  = 10 * time.Minute
 
+	// minDeaths is how many election timeouts a voter must be silent at least to
+	// count as dead: a restart must not cost it its vote.
+	minDeaths    = 4
+	maxDeadAfter = 365 * 24 * time.Hour
+
 	maxCommandBytes  = 1 << 20 // the contract's upper limit
 	minLogBytes      = 1 << 20
 	maxLogBytes      = 1 << 30
@@ -107,6 +112,20 @@ func checkListen(c *Config) error {
 	return nil
 }
 
+func checkMetricsListen(c *Config) error {
+	if c.Metrics.Listen == "" {
+		return nil
+	}
+	host, _, err := splitPort(c.Metrics.Listen, 0)
+	if err != nil {
+		return err
+	}
+	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return fmt.Errorf(`%q is not a loopback address, and whoever can connect is answered; use one as in "127.0.0.1:7522"`, host)
+	}
+	return nil
+}
+
 func checkInterfaces(c *Config) error {
 	if n := len(c.UDP.Interfaces); n > maxInterfaces {
 		return fmt.Errorf("names %d interfaces; %d at most", n, maxInterfaces)
@@ -153,6 +172,13 @@ func splitPort(address string, minPort int) (string, int, error) {
 func checkBootstrapExpect(c *Config) error {
 	if n := c.BootstrapExpect; n != 0 && (n < 2 || n > raft.MaxExpect) {
 		return fmt.Errorf("is %d; use 2 to %d, or 0 to found a cluster with edgeraft init", n, raft.MaxExpect)
+	}
+	return nil
+}
+
+func checkDeadAfter(c *Config) error {
+	if d, least := c.DeadAfter, minDeaths*c.Timing.Election; d != 0 && (d < least || d > maxDeadAfter) {
+		return fmt.Errorf("is %v; use %v (%d times timing.election) to %v, or 0s for never", d, least, minDeaths, maxDeadAfter)
 	}
 	return nil
 }

@@ -102,12 +102,6 @@ func applyEnv(c *Config, origins map[string]string, env map[string]string) error
 }
 
 func unknownEnv(name string, known map[string]setting) error {
-	for _, later := range laterSettings {
-		later = envPrefix + strings.ToUpper(keyWords.Replace(later))
-		if name == later || strings.HasSuffix(later, "_") && strings.HasPrefix(name, later) {
-			return fmt.Errorf("environment variable %s: not supported by this version; unset it", printable(name))
-		}
-	}
 	if near := nearest(name, slices.Sorted(maps.Keys(known))); near != "" {
 		return fmt.Errorf("environment variable %s: no such setting; did you mean %s?", printable(name), near)
 	}

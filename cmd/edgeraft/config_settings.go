@@ -37,6 +37,7 @@ var settings = []setting{
 	{"join", "auto or manual", func(c *Config) any { return &c.Join }, oneOf(func(c *Config) string { return c.Join }, joinAuto, joinManual)},
 	{"bootstrap_expect", "how many blank devices found the cluster together (0: one founds it, with init)", func(c *Config) any { return &c.BootstrapExpect }, checkBootstrapExpect},
 	{"max_voters", "most voters of the cluster, odd", func(c *Config) any { return &c.MaxVoters }, checkMaxVoters},
+	{"dead_after", "silence after which a learner takes a voter's place (0s: never)", func(c *Config) any { return &c.DeadAfter }, checkDeadAfter},
 	{"timing.heartbeat", "time between a leader's heartbeats", func(c *Config) any { return &c.Timing.Heartbeat }, checkHeartbeat},
 	{"timing.election", "silence after which a follower wants an election", func(c *Config) any { return &c.Timing.Election }, checkElection},
 	{"flash.commit_window", "how long entries wait to be written together, or adaptive", func(c *Config) any { return &c.Flash.CommitWindow }, checkCommitWindow},
@@ -44,13 +45,9 @@ var settings = []setting{
 	{"limits.log_bytes", "most bytes of log in memory", func(c *Config) any { return &c.Limits.LogBytes }, checkLogBytes},
 	{"limits.watch_history_bytes", "most bytes of past events kept for watchers", func(c *Config) any { return &c.Limits.WatchHistoryBytes }, checkHistoryBytes},
 	{"limits.watch_history_events", "most past events kept for watchers", func(c *Config) any { return &c.Limits.WatchHistoryEvents }, checkHistoryEvents},
+	{"metrics.listen", "loopback address:port that also serves /metrics, /healthz and /readyz (none: only the socket does)", func(c *Config) any { return &c.Metrics.Listen }, checkMetricsListen},
 	{"log.level", "debug, info, warn or error", func(c *Config) any { return &c.Log.Level }, oneOf(func(c *Config) string { return c.Log.Level }, "debug", "info", "warn", "error")},
 }
-
-// laterSettings are names that the product reserves. This version refuses them
-// by name, because to accept one silently would promise what it does. A name
-// that ends in a dot stands for all below it.
-var laterSettings = []string{"dead_after", "metrics.listen"}
 
 // findSetting returns the setting of a key.
 func findSetting(key string) (setting, bool) {
@@ -60,17 +57,6 @@ func findSetting(key string) (setting, bool) {
 		}
 	}
 	return setting{}, false
-}
-
-// isLater reports whether key is one of laterSettings.
-func isLater(key string) bool {
-	for _, name := range laterSettings {
-		group, isGroup := strings.CutSuffix(name, ".")
-		if key == group || isGroup && strings.HasPrefix(key, name) {
-			return true
-		}
-	}
-	return false
 }
 
 // envName is the environment variable of a setting: EDGERAFT_UDP_LISTEN.

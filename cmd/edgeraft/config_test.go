@@ -146,8 +146,8 @@ func TestEverySettingInEveryLayer(t *testing.T) {
 		"udp.listen": "127.0.0.1:9", "udp.interfaces": "eth0", "peers": "h:1",
 		"mqtt.brokers": "mqtts://b:8883", "mqtt.user": "u", "mqtt.password_file": "/p", "mqtt.ca_file": "/ca", "mqtt.cert_file": "/c", "mqtt.key_file": "/ck",
 		"mqtt.keepalive": "7s", "mqtt.max_packet": "2048", "discovery": "off", "join": "manual",
-		"bootstrap_expect": "3", "max_voters": "1", "timing.heartbeat": "100ms", "timing.election": "1s", "flash.commit_window": "20ms", "limits.command_bytes": "1000",
-		"limits.log_bytes": "2000000", "limits.watch_history_bytes": "3000", "limits.watch_history_events": "5", "log.level": "warn",
+		"bootstrap_expect": "3", "max_voters": "1", "dead_after": "5m0s", "timing.heartbeat": "100ms", "timing.election": "1s", "flash.commit_window": "20ms", "limits.command_bytes": "1000",
+		"limits.log_bytes": "2000000", "limits.watch_history_bytes": "3000", "limits.watch_history_events": "5", "metrics.listen": "[::1]:9", "log.level": "warn",
 	}
 	var env []string
 	var file strings.Builder
@@ -212,10 +212,7 @@ func TestFileErrors(t *testing.T) {
 		{"out of range", "\n\nmax_voters = 4\n", []string{"line 3: max_voters: is 4; use an odd number"}},
 		{"no broker", "transports = [\"udp\", \"mqtt\"]\n", []string{`line 1: transports: "mqtt" needs a broker; set mqtt.brokers`}},
 		{"password in the URL", "[mqtt]\nbrokers = [\"mqtt://u:SeCrEt@b\"]\n", []string{"line 2: mqtt.brokers: the URL of broker b holds a user; give it as mqtt.user"}},
-		{"later key", "name = \"a\"\ndead_after = \"3m\"\n", []string{"line 2: dead_after: not supported by this version"}},
-		{"later key in a table", "metrics.listen = \":9\"\n", []string{"line 1: metrics.listen: not supported by this version"}},
-		{"later key below a table", "[metrics]\nlisten = \":9\"\n", []string{"line 2: metrics.listen: not supported by this version"}},
-		{"later inline", "metrics = { listen = \"x\" }\n", []string{"line 1: metrics.listen: not supported by this version"}},
+		{"scrapers from everywhere", "[metrics]\nlisten = \":9\"\n", []string{"line 2: metrics.listen: \"\" is not a loopback address"}},
 		{"dotted under nothing known", "\nfrob.x.y = 1\n", []string{"line 2: frob.x.y: no such key"}},
 		{"inline table", "\nudp = { listen = 5 }\n", []string{"line 2: udp.listen: has the wrong type"}},
 		{"list of tables", "[[udp]]\nlisten = \":1\"\n", []string{"line 1: udp: has the wrong type: it must be a table"}},
@@ -257,8 +254,6 @@ func TestEnvironmentAndFlagErrors(t *testing.T) {
 	}{
 		{"unknown variable", []string{"EDGERAFT_DATADIR=/x"}, nil, "EDGERAFT_DATADIR: no such setting; did you mean EDGERAFT_DATA_DIR?"},
 		{"far from any", []string{"EDGERAFT_ZZZZZZ=1"}, nil, "EDGERAFT_ZZZZZZ: no such setting; unset it"},
-		{"later", []string{"EDGERAFT_DEAD_AFTER=1h"}, nil, "EDGERAFT_DEAD_AFTER: not supported by this version"},
-		{"later group", []string{"EDGERAFT_METRICS_LISTEN=x"}, nil, "EDGERAFT_METRICS_LISTEN: not supported by this version"},
 		{"bad value", []string{"EDGERAFT_MAX_VOTERS=many"}, nil, `EDGERAFT_MAX_VOTERS: max_voters: "many" is not a whole number`},
 		{"value out of range", []string{"EDGERAFT_MAX_VOTERS=2"}, nil, "EDGERAFT_MAX_VOTERS: max_voters: is 2"},
 		{"bad flag", nil, map[string]string{"udp.listen": "7521"}, `--udp-listen: udp.listen: "7521" is not host:port`},
@@ -322,6 +317,9 @@ func TestChecks(t *testing.T) {
 		{"peer with port 0", func(c *Config) { c.Peers = []string{"pi:0"} }, "peers: "},
 		{"peer without host", func(c *Config) { c.Peers = []string{":7521"} }, "peers: "},
 		{"peers", func(c *Config) { c.Peers = []string{"pi.local:7521", "[fe80::1%eth0]:7521"} }, ""},
+		{"metrics of all", func(c *Config) { c.Metrics.Listen = "0.0.0.0:9" }, "metrics.listen: \"0.0.0.0\" is not a loopback address"},
+		{"metrics of a name", func(c *Config) { c.Metrics.Listen = "device:9" }, "metrics.listen: \"device\" is not a loopback address"},
+		{"metrics without port", func(c *Config) { c.Metrics.Listen = "127.0.0.1" }, "metrics.listen: "},
 		{"discovery", func(c *Config) { c.Discovery = "on" }, "discovery: \"on\" is not possible; use one of mdns, off"},
 		{"join", func(c *Config) { c.Join = "" }, "join: "},
 		{"adaptive window", func(c *Config) { c.Flash.CommitWindow = "adaptive" }, ""},

@@ -103,7 +103,7 @@ func (r *tomlReader) table(prefix string, keys map[string]toml.Primitive) {
 		switch {
 		case known:
 			r.set(s, raw, line)
-		case isTable && !isLater(key) && (isGroup(key) || line == 0):
+		case isTable && (isGroup(key) || line == 0):
 			// Without a line it is a table that only the keys below it make,
 			// as metrics in "metrics.listen = 1": they have the line.
 			var below map[string]toml.Primitive
@@ -112,8 +112,6 @@ func (r *tomlReader) table(prefix string, keys map[string]toml.Primitive) {
 				continue
 			}
 			r.table(key+".", below)
-		case isLater(key):
-			r.fail(line, fmt.Errorf("%s: not supported by this version; remove it", printable(key)))
 		case isGroup(key):
 			r.fail(line, fmt.Errorf("%s: %w: it must be a table, as [%s]", key, errWrongType, key))
 		default:
@@ -166,14 +164,8 @@ func (r *rawTOML) UnmarshalTOML(value any) error {
 	return errPosition
 }
 
-// isGroup reports whether some setting, of this version or a later one, is
-// below key.
+// isGroup reports whether some setting is below key.
 func isGroup(key string) bool {
-	for _, name := range laterSettings {
-		if strings.HasPrefix(name, key+".") && name != key+"." {
-			return true
-		}
-	}
 	for _, s := range settings {
 		if strings.HasPrefix(s.key, key+".") {
 			return true

@@ -36,6 +36,7 @@ var settingNotes = map[string]string{
 	"join":                        "manual: devices with the key wait until `edgeraft members add ID` lets them in.",
 	"bootstrap_expect":            "0, or 2 to 32. For devices that are flashed from one image: the same on all, and the key too. Flash fewer than twice as many before there is a cluster, or two could come of it. Further ones join.",
 	"max_voters":                  "1 to 9. Devices beyond that are learners, which hold the whole state, and take the place of voters that are gone.",
+	"dead_after":                  "At least 4 times timing.election. Only while a quorum lives, and where a learner stands ready. The dead voter becomes a learner, and gets a vote again when it returns and one is free.",
 	"timing.heartbeat":            "20ms to 1m. Alike on all devices. Each costs a packet to each member, and one back.",
 	"timing.election":             "At least twice the heartbeat. Alike on all devices. Shorter: a dead leader is missed sooner; longer: fewer elections where packets get lost.",
 	"flash.commit_window":         "0s writes at once. A time of up to 5s, or adaptive, lets writes wait for each other: fewer of them, later answers.",
@@ -43,6 +44,7 @@ var settingNotes = map[string]string{
 	"limits.log_bytes":            "At a quarter of it a snapshot takes the place of what was applied. At the limit nothing more is committed.",
 	"limits.watch_history_bytes":  "A watcher that resumes from further back gets the error \"compacted\".",
 	"limits.watch_history_events": "Likewise.",
+	"metrics.listen":              "Such as 127.0.0.1:7522. Whoever can connect is answered, so other addresses are refused.",
 	"log.level":                   "The only setting that `systemctl reload edgeraft` applies.",
 }
 

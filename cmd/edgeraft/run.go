@@ -27,22 +27,30 @@ func runAgent(ctx context.Context, cfg Config, load func() (Config, error), stde
 	if err := actAsOwner(cfg.DataDir, filepath.Dir(cfg.Socket)); err != nil {
 		return fmt.Errorf("start the agent: %w", err)
 	}
+	setProcessors()
 	level := new(slog.LevelVar)
 	setLevel(level, cfg.Log.Level)
 	logger := newLogger(level, stderr, env)
+	if err := refuseTwin(cfg.DataDir); err != nil {
+		return fmt.Errorf("start the agent: %w", err)
+	}
 	db, opened, err := openStorage(cfg, logger)
 	if err != nil {
-		return fmt.Errorf("start the agent: %w", err)
+		return fmt.Errorf("start the agent: %w", explainStorage(err, cfg.DataDir))
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	listener, err := app.Listen(cfg.Socket, socketGroup)
 	if err != nil {
 		return fmt.Errorf("start the agent: %w", err)
 	}
+	scrapes, err := listenForScrapes(cfg.Metrics.Listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("start the agent: %w", err), listener.Close())
+	}
 	a := newAgent(cfg, logger, level, db, opened)
 	logger.Info("started", "version", buildVersion(), "id", opened.Identity.ID, "name", cfg.Name,
 		"cluster", cfg.Cluster, "socket", cfg.Socket, "log_entries", len(opened.Stored.Entries))
-	return a.run(ctx, listener, load)
+	return a.run(ctx, listener, scrapes, load)
 }
 
 // openStorage opens the database. Where it is damaged or gone, this device makes
@@ -62,12 +70,25 @@ func openStorage(cfg Config, logger *slog.Logger) (*boltlog.Log, boltlog.Opened,
 	return boltlog.Open(cfg.DataDir, opt)
 }
 
+// listenForScrapes listens for scrapers, unless address is "": then it returns nil.
+func listenForScrapes(address string) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for scrapers (metrics.listen): %w", err)
+	}
+	return l, nil
+}
+
 // run serves the socket from the start and, once there is a key, the cluster.
-func (a *agent) run(ctx context.Context, listener net.Listener, load func() (Config, error)) error {
+// scrapes is nil where there is no address for them.
+func (a *agent) run(ctx context.Context, listener, scrapes net.Listener, load func() (Config, error)) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	server := app.New(app.Config{
-		Node: a, Founder: a, Store: a.store, History: a.history, Log: a.log,
+		Node: a, Founder: a, Keys: a, Archive: a, Store: a.store, History: a.history, Events: a.events, Log: a.log,
 		Limits: app.Limits{MaxValueBytes: a.cfg.Limits.CommandBytes},
 	})
 	var tasks sync.WaitGroup
@@ -79,13 +100,16 @@ func (a *agent) run(ctx context.Context, listener net.Listener, load func() (Con
 		})
 	}
 	task(func(ctx context.Context) error { return server.Serve(ctx, listener) })
+	if scrapes != nil {
+		task(func(ctx context.Context) error { return server.ServeScrapes(ctx, scrapes) })
+	}
 	task(func(ctx context.Context) error {
-		key, err := a.awaitKey(ctx)
+		ring, err := a.awaitKey(ctx)
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
 		a.haveKey.Store(true)
-		return a.runDevice(ctx, key)
+		return a.runDevice(ctx, ring)
 	})
 	task(func(ctx context.Context) error { a.manager.feed(ctx, a.progress); return nil })
 	task(func(ctx context.Context) error {
@@ -106,21 +130,21 @@ func (a *agent) run(ctx context.Context, listener net.Listener, load func() (Con
 	return nil
 }
 
-// awaitKey reads the key from its file, or waits for init or join to bring it.
-func (a *agent) awaitKey(ctx context.Context) (seal.Key, error) {
-	key, err := seal.ReadKeyFile(a.cfg.KeyFile)
+// awaitKey reads the keys from their file, or waits for init or join to bring one.
+func (a *agent) awaitKey(ctx context.Context) (seal.Ring, error) {
+	ring, err := seal.ReadRing(a.cfg.KeyFile)
 	if err == nil {
-		return key, nil
+		return ring, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return seal.Key{}, fmt.Errorf("start the agent: %w", err)
+		return seal.Ring{}, fmt.Errorf("start the agent: %w", err)
 	}
 	a.log.Info("waiting for a cluster key: edgeraft init or edgeraft join", "key_file", a.cfg.KeyFile)
 	a.manager.status("Waits for a cluster key: edgeraft init (first device), or edgeraft join KEY (all others)")
 	select {
 	case key := <-a.keyBrought:
-		return key, nil
+		return seal.NewRing(key)
 	case <-ctx.Done():
-		return seal.Key{}, nil
+		return seal.Ring{}, nil
 	}
 }

@@ -22,8 +22,15 @@ type transports struct {
 	udp  *udpcomms.Comms  // nil where it is not used
 	mqtt *mqttcomms.Comms // likewise
 	*paths.Comms
+	sealed []sealedPath
 	// hints are what the broker says of others. More than fit are forgotten.
 	hints chan hint
+}
+
+// sealedPath is the keys of a transport, and how what they sealed is sent.
+type sealedPath struct {
+	sealer *seal.Sealer
+	send   func(to raft.NodeID, packet []byte)
 }
 
 // hint is that a device was found, or lost its connection. It is unproven.
@@ -36,7 +43,7 @@ type hint struct {
 const maxHints = 64
 
 // openTransports starts what is configured for a device.
-func openTransports(cfg Config, key seal.Key, self raft.NodeID, boot uint64, logger *slog.Logger) (t *transports, err error) {
+func openTransports(cfg Config, ring seal.Ring, self raft.NodeID, boot uint64, logger *slog.Logger) (t *transports, err error) {
 	t = &transports{hints: make(chan hint, maxHints)}
 	defer func() {
 		if err != nil {
@@ -54,22 +61,27 @@ func openTransports(cfg Config, key seal.Key, self raft.NodeID, boot uint64, log
 	for _, name := range cfg.Transports {
 		// Each has keys of its own: what was recorded of one is no packet of
 		// another.
-		sealer, err := seal.New(key, cfg.Cluster, self, boot)
+		sealer, err := seal.New(ring.First(), cfg.Cluster, self, boot)
+		if err == nil {
+			err = sealer.SetRing(ring)
+		}
 		if err != nil {
 			return t, err
 		}
+		var send func(raft.NodeID, []byte)
 		var path paths.Path
 		switch name {
 		case transportUDP:
 			t.udp, err = udpcomms.Listen(udpcomms.Config{Listen: cfg.UDP.Listen, Self: self, Seal: sealer, Seeds: cfg.Peers, Logger: logger})
-			path = t.udp
+			path, send = t.udp, t.udp.SendSealed
 		case transportMQTT:
 			t.mqtt, err = t.startMQTT(cfg, self, sealer, logger)
-			path = t.mqtt
+			path, send = t.mqtt, t.mqtt.SendSealed
 		}
 		if err != nil {
 			return t, err
 		}
+		t.sealed = append(t.sealed, sealedPath{sealer, send})
 		combined.Paths = append(combined.Paths, paths.Named{Name: name, Path: path})
 	}
 	t.Comms, err = paths.New(combined)

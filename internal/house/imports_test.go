@@ -17,19 +17,21 @@ type row struct {
 // ARCHITECTURE.md: adapters (boltlog, udpcomms, mqttcomms, discovery) know neither each
 // other nor the driver raft/server, which only cmd and examples wire up.
 var mayImport = map[string]row{
-	"app":                        {ours: []string{"app/api", "app/kv", "app/once", "raft"}},
+	"app":                        {ours: []string{"app/api", "app/backup", "app/kv", "app/once", "app/restore", "raft"}},
 	"app/api":                    {},
+	"app/backup":                 {},
 	"app/client":                 {ours: []string{"app/api"}},
 	"app/kv":                     {ours: []string{"raft", "raft/wire"}},
 	"app/kv/kvtest":              {ours: []string{"app/kv", "raft"}, modules: []string{"github.com/anishathalye/porcupine"}}, // for tests only
 	"app/once":                   {ours: []string{"raft"}},
+	"app/restore":                {ours: []string{"raft"}},
 	"boltlog":                    {ours: []string{"raft", "raft/wire"}, modules: []string{"go.etcd.io/bbolt", "golang.org/x/sys"}},
-	"cmd/edgeraft":               {ours: []string{"*"}, modules: []string{"github.com/BurntSushi/toml", "github.com/coreos/go-systemd/v22"}},
+	"cmd/edgeraft":               {ours: []string{"*"}, modules: []string{"github.com/BurntSushi/toml", "github.com/coreos/go-systemd/v22", "golang.org/x/sys"}},
 	"discovery":                  {ours: []string{"raft"}, modules: []string{"github.com/grandcat/zeroconf", "github.com/miekg/dns"}},
 	"examples/bankteller":        {ours: []string{"*"}},
 	"examples/bankteller/client": {ours: []string{"app/api", "app/client"}},
 	"examples/bankteller/teller": {ours: []string{"raft"}},
-	"integration":                {}, // tests only
+	"integration":                {modules: []string{"github.com/miekg/dns"}}, // tests only
 	"integration/lab":            {},
 	"integration/systemd":        {},                                                                // tests only
 	"internal/compare":           {ours: []string{"raft"}, modules: []string{"go.etcd.io/raft/v3"}}, // a module of its own
@@ -62,7 +64,7 @@ var soleImporters = map[string][]string{
 	"go.etcd.io/raft/v3":              {"internal/compare", "internal/compare/storage"},
 	"go.etcd.io/bbolt":                {"boltlog"},
 	"github.com/grandcat/zeroconf":    {"discovery"},
-	"github.com/miekg/dns":            {"discovery"},
+	"github.com/miekg/dns":            {"discovery", "integration"},
 	"raft/server":                     {"cmd/edgeraft", "examples/bankteller"},
 	"boltlog":                         {"cmd/edgeraft", "examples/bankteller"},
 	"udpcomms":                        {"cmd/edgeraft", "examples/bankteller"},

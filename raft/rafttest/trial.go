@@ -30,6 +30,7 @@ var trials = []trial{
 	{"the disk of a voter hangs", 3, (*campaign).tryVoterDisk},
 	{"a hand-over to one that is gone", 3, (*campaign).tryTransferToNobody},
 	{"a voter is removed while it is away", 3, (*campaign).tryRemoval},
+	{"a voter is dead, and a learner takes its place", 3, (*campaign).tryDead},
 }
 
 // hints are trials of SuspectLeader. They have a chance of their own.

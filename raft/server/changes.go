@@ -17,14 +17,19 @@ func newChanges(m Monitor) *changes {
 }
 
 // look compares the state with what was told last.
-func (c *changes) look(core *raft.Core) {
+func (c *changes) look(core *raft.Core, foreign raft.ClusterID, from raft.NodeID) {
 	if c.monitor == nil {
 		return
 	}
 	state := core.State()
 	now := Change{
 		Role: core.Role(), Term: state.Term, Leader: core.Leader(),
-		Cluster: state.Cluster, Config: core.Config(),
+		Cluster: state.Cluster, Config: core.Config(), Foreign: foreign,
+	}
+	if foreign != c.last.Foreign {
+		now.ForeignFrom = from
+	} else {
+		now.ForeignFrom = c.last.ForeignFrom
 	}
 	if now == c.last && !c.first {
 		return

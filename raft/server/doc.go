@@ -38,8 +38,14 @@ type BatchComms interface {
 // Log is stable storage.
 type Log interface {
 	// Save makes s durable as a whole before it returns nil. It is called from
-	// one goroutine. Any error is final.
+	// one goroutine. With raft.ErrDiskFull nothing was written, and it is called
+	// again with the same and more; meanwhile a Save of a hard state alone, whose
+	// commit index counts for nothing, must succeed. Any other error is final.
 	Save(s raft.Save) error
+	// Short reports whether there is so little room left that no further command
+	// should be taken. It is asked between saves, and while it says so now and
+	// then; it may do something about it. It must be quick where all is well.
+	Short() bool
 }
 
 // App is the state machine.
@@ -75,13 +81,18 @@ type Monitor interface {
 }
 
 // Change is the state after something an observer may care about changed: the
-// role, the term, the leader, the cluster or the configuration.
+// role, the term, the leader, the cluster, the configuration, or a foreign
+// cluster that is heard.
 type Change struct {
 	Role    raft.Role
 	Term    raft.Term
 	Leader  raft.NodeID // "" while none is known
 	Cluster raft.ClusterID
 	Config  *raft.Configuration
+	// Foreign is the other cluster of this name and key that was heard last, zero
+	// for none, and ForeignFrom which device of it was heard first then.
+	Foreign     raft.ClusterID
+	ForeignFrom raft.NodeID
 	// Missed is how many changes before this one were not delivered, because
 	// the Monitor was slow.
 	Missed int
@@ -95,6 +106,11 @@ type Config struct {
 	Tick time.Duration
 	// Name is this device's label.
 	Name string
+	// Version is the version of this program, for the others' status.
+	Version string
+	// Session is a random number of this run, which tells it from those of copies
+	// of its storage; 0: none are looked for.
+	Session uint64
 	// Replaces is who this device was, until it lost its storage and its vote with
 	// it. It asks to take the places of those that are members.
 	Replaces []raft.NodeID
@@ -108,6 +124,9 @@ type Config struct {
 	// it by what comes and how long a write takes.
 	CommitWindow   time.Duration
 	AdaptiveWindow bool
+	// DeadAfter is after what silence a voter counts as dead, so that a learner
+	// takes its place; 0: never. The leader's monotonic clock counts it.
+	DeadAfter time.Duration
 	// MaxVoters is the most voters the cluster is given without an operator;
 	// odd.
 	MaxVoters int

@@ -28,6 +28,8 @@ type lan struct {
 	mu    sync.Mutex
 	inbox map[raft.NodeID]chan raft.Message
 	cut   map[raft.NodeID]bool
+	// answersLate makes a JoinAnswer take longer than other messages.
+	answersLate time.Duration
 }
 
 type port struct {
@@ -56,7 +58,11 @@ func (p *port) Send(m raft.Message) {
 	if _, joins := m.Body.(raft.Join); m.From != p.id || m.Body == nil || m.To == "" && !joins {
 		return
 	}
-	time.AfterFunc(time.Millisecond, func() {
+	delay := time.Millisecond
+	if _, late := m.Body.(raft.JoinAnswer); late {
+		delay += p.lan.answersLate
+	}
+	time.AfterFunc(delay, func() {
 		p.lan.mu.Lock()
 		defer p.lan.mu.Unlock()
 		for id, in := range p.lan.inbox {
@@ -76,8 +82,22 @@ type card struct {
 	mu     sync.Mutex
 	delay  time.Duration
 	fail   error
+	full   bool // only hard states fit
 	stored raft.Stored
 	saves  int
+}
+
+// Short says that there is no room as soon as nothing more fits.
+func (c *card) Short() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.full
+}
+
+func (c *card) setFull(full bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.full = full
 }
 
 func (c *card) Save(s raft.Save) error {
@@ -89,6 +109,9 @@ func (c *card) Save(s raft.Save) error {
 	defer c.mu.Unlock()
 	if c.fail != nil {
 		return c.fail
+	}
+	if c.full && (len(s.Entries) > 0 || s.Snapshot != nil) {
+		return raft.ErrDiskFull
 	}
 	c.saves++
 	c.stored.State = s.State
@@ -181,6 +204,9 @@ type device struct {
 	boot  uint64
 	stop  context.CancelFunc
 	ended chan error
+	// salt tells a device from a copy of it, level is its protocol level.
+	salt  uint64
+	level uint32
 	// replaces is who the device was.
 	replaces []raft.NodeID
 }
@@ -239,10 +265,10 @@ func (w *world) boot(d *device, m Monitor) {
 	s, err := New(Config{
 		Core: raft.Config{
 			ID: d.id, ElectionTicks: 30, HeartbeatTicks: 10, StallTicks: 200,
-			Random: rng.Intn, Boot: d.boot, ProposalBase: h.Sum64(), MaxTrailBytes: w.trailBytes, MaxAppendBytes: 1 << 10,
+			Random: rng.Intn, Boot: d.boot, Level: d.level, ProposalBase: h.Sum64(), MaxTrailBytes: w.trailBytes, MaxAppendBytes: 1 << 10,
 		},
 		SnapshotBytes: w.snapshotBytes, CommitWindow: w.window,
-		Tick: testTick, Name: "device " + string(d.id[:4]), MaxVoters: 5, Replaces: d.replaces,
+		Tick: testTick, Session: (h.Sum64() ^ d.salt) | 1, Version: fmt.Sprint("1.", d.level), Name: "device " + string(d.id[:4]), MaxVoters: 5, Replaces: d.replaces,
 	}, Parts{Comms: w.lan.port(d.id), Log: d.card, App: app, Monitor: m}, d.card.stored)
 	if err != nil {
 		w.t.Fatal(err)

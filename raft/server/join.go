@@ -86,9 +86,9 @@ func (s *Server) askToJoin() {
 		return
 	}
 	beat := s.cfg.Core.HeartbeatTicks
-	longest, expect := maxJoinWait, 0
+	longest := maxJoinWait
 	if s.core.Founds() {
-		longest, expect = maxFoundingWait, s.cfg.Core.Founding.Expect
+		longest = maxFoundingWait
 	}
 	s.join.pause = min(max(2*s.join.pause, firstJoinWait*beat), longest*beat)
 	s.join.schedule(s.join.pause + s.cfg.Core.Random(beat))
@@ -96,16 +96,17 @@ func (s *Server) askToJoin() {
 	if member {
 		s.join.hellos++
 	}
-	s.parts.Comms.Send(raft.Message{
-		Cluster: s.core.State().Cluster, From: s.cfg.Core.ID,
-		Body: raft.Join{Name: clip(s.cfg.Name, raft.MaxNameLen), Member: member, Replaces: s.replaces(), Expect: expect},
-	})
+	s.sayHello("")
 }
 
 // Discovered hints that a device was just found, which a device without a
-// cluster should ask at once.
-func (s *Server) Discovered(ctx context.Context) error {
-	return s.do(ctx, func() { s.join.hurry(s.cfg.Core.HeartbeatTicks) })
+// cluster should ask at once, and one with a cluster tell that it has one. With
+// "" it may be any.
+func (s *Server) Discovered(ctx context.Context, id raft.NodeID) error {
+	return s.do(ctx, func() {
+		s.join.hurry(s.cfg.Core.HeartbeatTicks)
+		s.foundStranger(id)
+	})
 }
 
 // receiveJoin admits a device that proved to hold the cluster's key, as a
@@ -120,11 +121,15 @@ func (s *Server) receiveJoin(m raft.Message, b raft.Join) {
 		s.core.TellFounded(m.From)
 	}
 	if !m.Cluster.IsZero() && m.Cluster != st.Cluster {
-		s.drops.Foreign++
-		s.drops.LastForeign, s.drops.LastForeignFrom = m.Cluster, m.From
+		s.foreign(m)
+		s.say(m.From, raft.JoinAnswer{}) // so that the other knows too
 		return
 	}
-	answer := raft.JoinAnswer{Leader: st.Leader}
+	answer := raft.JoinAnswer{Leader: st.Leader, Run: s.run(), Version: s.version(), Known: s.meet(m.From, b.Run, b.Version)}
+	if answer.Known != (raft.Run{}) {
+		s.say(m.From, answer)
+		return
+	}
 	_, known := st.Config.Member(m.From)
 	switch {
 	case !known && b.Member:
@@ -141,9 +146,7 @@ func (s *Server) receiveJoin(m raft.Message, b raft.Join) {
 			answer.Reason = clip(err.Error(), raft.MaxReasonLen)
 		}
 	}
-	s.parts.Comms.Send(raft.Message{
-		Cluster: st.Cluster, From: s.cfg.Core.ID, To: m.From, Body: answer,
-	})
+	s.say(m.From, answer)
 }
 
 // replaces is whose place this device is to take: one that is a member as far
@@ -203,38 +206,17 @@ func clip(text string, n int) string {
 	return text
 }
 
-// proposeMembership lets a leader turn learners into voters.
+// proposeMembership lets a leader give votes to learners, and take those of
+// voters that are dead.
 func (s *Server) proposeMembership() {
-	if s.core.Role() != raft.Leader || !s.core.HasLearners() {
+	if s.core.Role() != raft.Leader || !s.core.HasLearners() && s.core.Config().Voters() <= 3 {
 		return
 	}
-	if ch, ok := nextPromotion(s.core.Status(), s.cfg.MaxVoters, 3*s.cfg.Core.HeartbeatTicks); ok {
+	policy := raft.VoterPolicy{
+		MaxVoters: s.cfg.MaxVoters, MaxSilent: 3 * s.cfg.Core.HeartbeatTicks, DeadAfter: int(s.cfg.DeadAfter / s.cfg.Tick),
+	}
+	if ch, ok := raft.NextVoterChange(s.core.Status(), policy); ok {
 		// It fits by construction; should it not, the next tick tries again.
 		_ = s.core.ProposeChange(ch)
 	}
-}
-
-// nextPromotion picks a learner to be made a voter: the number of voters is
-// kept odd up to maxVoters, except that two devices are both voters. Only
-// learners that are heard and nearly caught up count.
-func nextPromotion(st raft.Status, maxVoters, maxSilent int) (raft.Change, bool) {
-	if !st.CanChange {
-		return raft.Change{}, false
-	}
-	voters := st.Config.Voters()
-	var fit []raft.NodeID
-	for _, m := range st.Config.Members {
-		p, ok := st.Peers[m.ID]
-		if m.Role == raft.Learner && ok && p.CaughtUp && p.Silent <= maxSilent {
-			fit = append(fit, m.ID)
-		}
-	}
-	need := 1
-	if voters >= 3 && voters%2 == 1 {
-		need = 2 // an even number of voters tolerates no more failures
-	}
-	if voters+need > maxVoters || len(fit) < need {
-		return raft.Change{}, false
-	}
-	return raft.Change{Kind: raft.Promote, ID: fit[0]}, true
 }

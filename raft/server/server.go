@@ -31,6 +31,7 @@ type Server struct {
 	refused       uint64 // snapshots that were too large to be taken
 	failed        error  // why this device must not go on, nil while it may
 	join          joiner
+	hello         hello
 	drops         Drops
 	clock         clock
 	due           due
@@ -43,6 +44,12 @@ type Drops struct {
 	// LastForeign is the cluster, and its member, of the newest foreign one.
 	LastForeign     raft.ClusterID
 	LastForeignFrom raft.NodeID
+	foreignAt       time.Time
+}
+
+// ForeignAgo is how long ago the newest foreign message came, if one did.
+func (d *Drops) ForeignAgo() (ago time.Duration, ok bool) {
+	return time.Since(d.foreignAt), d.Foreign > 0
 }
 
 // New makes a Server from its parts and what the log held when it was opened.
@@ -64,7 +71,7 @@ func New(cfg Config, parts Parts, stored raft.Stored) (*Server, error) {
 		cfg: cfg, parts: parts, core: core,
 		requests: make(chan func(), maxRequests),
 		stopped:  make(chan struct{}),
-		disk:     newDisk(parts.Log, window{fixed: min(cfg.CommitWindow, MaxCommitWindow), adaptive: cfg.AdaptiveWindow}),
+		disk:     newDisk(parts.Log, window{fixed: min(cfg.CommitWindow, MaxCommitWindow), adaptive: cfg.AdaptiveWindow}, stored.State),
 		changes:  newChanges(parts.Monitor),
 		waiters:  map[raft.ProposalID]*waiter{},
 	}
@@ -80,12 +87,13 @@ func (s *Server) Run(ctx context.Context) error {
 	go s.changes.run()
 	s.clock.start(s.cfg.Tick)
 	s.join.schedule(0)
+	s.beginProbation()
 	s.settle()
 	if s.failed != nil {
 		return s.failed
 	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	timer := newAlarm()
+	defer timer.stop()
 	if err := s.loop(ctx, timer, func() bool { return true }); err != nil {
 		return err
 	}
@@ -94,9 +102,9 @@ func (s *Server) Run(ctx context.Context) error {
 
 // loop runs until ctx ends or goOn says no, or with an error until storage
 // fails.
-func (s *Server) loop(ctx context.Context, timer *time.Timer, goOn func() bool) error {
+func (s *Server) loop(ctx context.Context, timer *alarm, goOn func() bool) error {
 	for goOn() {
-		timer.Reset(s.sleep())
+		timer.set(s.sleep())
 		if err := s.wait(ctx, timer); err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -115,7 +123,7 @@ func (s *Server) loop(ctx context.Context, timer *time.Timer, goOn func() bool) 
 // handOver lets another device lead before this one stops, so that the cluster
 // need not wait for an election timeout (§3.10). It takes a few round trips, or
 // as long as the core tries: about the election timeout.
-func (s *Server) handOver(timer *time.Timer) error {
+func (s *Server) handOver(timer *alarm) error {
 	if s.core.Transfer("") != nil {
 		return nil // not the leader, or nobody could take over
 	}
@@ -146,7 +154,7 @@ func (s *Server) end() {
 
 // wait blocks until there is an input, and takes in a bounded number of those
 // that are there, so that they share a save and a message.
-func (s *Server) wait(ctx context.Context, timer *time.Timer) error {
+func (s *Server) wait(ctx context.Context, timer *alarm) error {
 	received := s.parts.Comms.Received()
 	select {
 	case <-ctx.Done():
@@ -161,6 +169,7 @@ func (s *Server) wait(ctx context.Context, timer *time.Timer) error {
 			return err
 		}
 	case <-timer.C:
+		timer.rang()
 	}
 	for range maxBatch {
 		select {
@@ -183,7 +192,13 @@ func (s *Server) saved(r result) error {
 	if r.err != nil {
 		return fmt.Errorf("the log could not be written, so this device must not go on until it has been restarted: %w", r.err)
 	}
-	s.core.Saved(r.seq)
+	if r.state != 0 {
+		s.core.SavedState(r.state)
+	}
+	if r.seq != 0 {
+		s.core.Saved(r.seq)
+	}
+	s.core.SetShort(r.short)
 	return nil
 }
 
@@ -194,22 +209,22 @@ func (s *Server) request(f func()) {
 
 func (s *Server) receive(m raft.Message) {
 	s.core.SetNow(s.clock.now())
+	s.heard(m)
 	switch b := m.Body.(type) {
 	case raft.Join:
 		s.receiveJoin(m, b)
 		return
 	case raft.JoinAnswer:
-		s.join.answered(m.From, b)
-		if !m.Cluster.IsZero() {
-			s.core.HearCluster()
-		}
+		s.receiveJoinAnswer(m, b)
 		return
+	}
+	if s.hello.probation > 0 {
+		return // lost, as far as the sender knows
 	}
 	switch err := s.core.Step(m); {
 	case err == nil:
 	case errors.Is(err, raft.ErrForeign):
-		s.drops.Foreign++
-		s.drops.LastForeign, s.drops.LastForeignFrom = m.Cluster, m.From
+		s.foreign(m)
 	default:
 		s.drops.Unexpected++
 	}
@@ -222,6 +237,7 @@ func (s *Server) catchUp() {
 	for range s.clock.calm(s.core.TicksUntilWork() - 1) {
 		s.core.Tick()
 		s.join.tick()
+		s.tickHello()
 	}
 }
 
@@ -231,9 +247,11 @@ func (s *Server) tick() {
 	for range s.clock.elapsed(s.cfg.Core.HeartbeatTicks) {
 		s.core.Tick()
 		s.join.tick()
+		s.tickHello()
 	}
 	s.proposeMembership()
 	s.askToJoin()
+	s.tellStranger()
 }
 
 // sleep is how long nothing needs to be done.
@@ -241,6 +259,9 @@ func (s *Server) sleep() time.Duration {
 	ticks := s.core.TicksUntilWork()
 	if j := s.join.ticksUntilWork(); j > 0 {
 		ticks = min(ticks, j)
+	}
+	if h := s.ticksUntilHello(); h > 0 {
+		ticks = min(ticks, h)
 	}
 	ticks = min(ticks, s.ticksUntilDue())
 	return s.clock.plan(ticks)
@@ -254,7 +275,7 @@ func (s *Server) settle() {
 	s.proposeDue()
 	s.due.offset.Store(int64(s.core.ClusterTime()) - int64(s.clock.now()))
 	s.tellLeaderWaiters()
-	s.changes.look(s.core)
+	s.changes.look(s.core, s.drops.LastForeign, s.drops.LastForeignFrom)
 }
 
 // drain carries out what the core wants done until there is nothing left.

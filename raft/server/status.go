@@ -15,7 +15,9 @@ type Status struct {
 	Drops   Drops
 	// TooLarge counts the snapshots that were not taken because the App's
 	// state has outgrown them: the log then grows to its limit.
-	TooLarge   uint64
+	TooLarge uint64
+	// Known is what members said of themselves.
+	Known      map[raft.NodeID]Acquaintance
 	JoinReason string // why it is not admitted yet, where the cluster said so
 	// Writing is how long the write to the log that is under way has lasted, 0
 	// when there is none.
@@ -26,7 +28,11 @@ type Status struct {
 func (s *Server) Status(ctx context.Context) (Status, error) {
 	var st Status
 	err := s.do(ctx, func() {
-		st = Status{Status: s.core.Status(), Applied: s.applied, Drops: s.drops, TooLarge: s.refused, JoinReason: s.join.reason, Writing: s.disk.writingFor()}
+		st = Status{Status: s.core.Status(), Applied: s.applied, Drops: s.drops, TooLarge: s.refused, JoinReason: s.join.reason, Writing: s.disk.writingFor(),
+			Known: make(map[raft.NodeID]Acquaintance, len(s.hello.known))}
+		for id, a := range s.hello.known {
+			st.Known[id] = *a
+		}
 	})
 	if err != nil {
 		return Status{}, fmt.Errorf("status: %w", err)

@@ -66,7 +66,8 @@ type (
 		Read      uint64     `cbor:"5,keyasint,omitempty"`
 		Clock     raft.Time  `cbor:"6,keyasint,omitempty"`
 		// Ages is for each entry how long before Clock its time is.
-		Ages []raft.Time `cbor:"7,keyasint,omitempty"`
+		Ages  []raft.Time `cbor:"7,keyasint,omitempty"`
+		Level uint32      `cbor:"8,keyasint,omitempty"`
 	}
 	appendResponse struct {
 		Match         raft.Index `cbor:"1,keyasint,omitempty"`
@@ -76,6 +77,7 @@ type (
 		ConflictTerm  raft.Term  `cbor:"5,keyasint,omitempty"`
 		ConflictIndex raft.Index `cbor:"6,keyasint,omitempty"`
 		Received      raft.Index `cbor:"7,keyasint,omitempty"`
+		Short         bool       `cbor:"8,keyasint,omitempty"`
 	}
 	forward struct {
 		Boot      uint64     `cbor:"1,keyasint,omitempty"`
@@ -105,6 +107,9 @@ type (
 		// Replaces is as in raft.Join.
 		Replaces raft.NodeID `cbor:"3,keyasint,omitempty"`
 		Expect   int         `cbor:"4,keyasint,omitempty"`
+		Boot     uint64      `cbor:"5,keyasint,omitempty"`
+		Session  uint64      `cbor:"6,keyasint,omitempty"`
+		Version  string      `cbor:"7,keyasint,omitempty"`
 	}
 	snapshotRequest struct {
 		Index       raft.Index `cbor:"1,keyasint"`
@@ -140,8 +145,13 @@ type (
 		Index raft.Index `cbor:"1,keyasint,omitempty"`
 	}
 	joinAnswer struct {
-		Leader raft.NodeID `cbor:"1,keyasint,omitempty"`
-		Reason string      `cbor:"2,keyasint,omitempty"`
+		Leader       raft.NodeID `cbor:"1,keyasint,omitempty"`
+		Reason       string      `cbor:"2,keyasint,omitempty"`
+		Boot         uint64      `cbor:"3,keyasint,omitempty"`
+		Session      uint64      `cbor:"4,keyasint,omitempty"`
+		Version      string      `cbor:"5,keyasint,omitempty"`
+		KnownBoot    uint64      `cbor:"6,keyasint,omitempty"`
+		KnownSession uint64      `cbor:"7,keyasint,omitempty"`
 	}
 )
 
@@ -169,9 +179,9 @@ func fromBody(b raft.Body) (kind, any, error) {
 	case raft.ReadResponse:
 		return kindReadResponse, readResponse(b), nil
 	case raft.Join:
-		return kindJoin, join(b), nil
+		return kindJoin, fromJoin(b), nil
 	case raft.JoinAnswer:
-		return kindJoinAnswer, joinAnswer(b), nil
+		return kindJoinAnswer, fromJoinAnswer(b), nil
 	case raft.SnapshotRequest:
 		return kindSnapshotRequest, snapshotRequest{
 			b.Index, b.Term, fromConfiguration(b.Config), b.ConfigIndex, b.Size, b.Sum, b.Offset, b.Data, b.Time,
@@ -222,8 +232,7 @@ func toBody(k kind, b cbor.RawMessage) (raft.Body, error) {
 		w, err := decodeLenient[readResponse](b)
 		return raft.ReadResponse(w), err
 	case kindJoin:
-		w, err := decodeLenient[join](b)
-		return raft.Join(w), err
+		return toJoin(b)
 	case kindSnapshotRequest:
 		w, err := decodeLenient[snapshotRequest](b)
 		return raft.SnapshotRequest{
@@ -246,14 +255,13 @@ func toBody(k kind, b cbor.RawMessage) (raft.Body, error) {
 		w, err := decodeLenient[removed](b)
 		return raft.Removed(w), err
 	case kindJoinAnswer:
-		w, err := decodeLenient[joinAnswer](b)
-		return raft.JoinAnswer(w), err
+		return toJoinAnswer(b)
 	}
 	return toFoundingBody(k, b)
 }
 
 func fromAppendRequest(b raft.AppendRequest) appendRequest {
-	w := appendRequest{PrevIndex: b.PrevIndex, PrevTerm: b.PrevTerm, Commit: b.Commit, Read: b.Read, Clock: b.Clock}
+	w := appendRequest{PrevIndex: b.PrevIndex, PrevTerm: b.PrevTerm, Commit: b.Commit, Read: b.Read, Clock: b.Clock, Level: b.Level}
 	if len(b.Entries) > 0 {
 		w.Entries = make([]entry, len(b.Entries))
 		for i, e := range b.Entries {
@@ -271,7 +279,7 @@ func toAppendRequest(raw cbor.RawMessage) (raft.Body, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := raft.AppendRequest{PrevIndex: w.PrevIndex, PrevTerm: w.PrevTerm, Commit: w.Commit, Read: w.Read, Clock: w.Clock}
+	b := raft.AppendRequest{PrevIndex: w.PrevIndex, PrevTerm: w.PrevTerm, Commit: w.Commit, Read: w.Read, Clock: w.Clock, Level: w.Level}
 	if len(w.Ages) != 0 && len(w.Ages) != len(w.Entries) {
 		return nil, fmt.Errorf("%w: the times of %d entries where there are %d", ErrMalformed, len(w.Ages), len(w.Entries))
 	}

@@ -24,11 +24,14 @@ func checkMessage(m raft.Message) error {
 	case raft.Forward:
 		return checkForward(b)
 	case raft.ForwardRefused:
-		if b.Reason < raft.RefusedBusy || b.Reason > raft.RefusedBehind {
+		if b.Reason < raft.RefusedBusy || b.Reason > raft.RefusedDiskFull {
 			return fmt.Errorf("%w: reason %d of a refusal is unknown", ErrMalformed, b.Reason)
 		}
 	case raft.Join:
 		if err := checkIDOrNone("member to replace", b.Replaces); err != nil {
+			return err
+		}
+		if err := checkText("the version", b.Version, raft.MaxVersionLen); err != nil {
 			return err
 		}
 		return checkText("the name", b.Name, raft.MaxNameLen)
@@ -40,6 +43,9 @@ func checkMessage(m raft.Message) error {
 		return checkIDOrNone("successor", b.Successor)
 	case raft.JoinAnswer:
 		if err := checkIDOrNone("leader", b.Leader); err != nil {
+			return err
+		}
+		if err := checkText("the version", b.Version, raft.MaxVersionLen); err != nil {
 			return err
 		}
 		return checkText("the reason", b.Reason, raft.MaxReasonLen)
@@ -104,7 +110,7 @@ func checkChange(c raft.Change) error {
 	if !c.ID.Valid() {
 		return fmt.Errorf("%w: the member %q to change is not an ID", ErrMalformed, clip(c.ID))
 	}
-	if c.Kind < raft.AddLearner || c.Kind > raft.Remove {
+	if c.Kind < raft.AddLearner || c.Kind > raft.StandDown {
 		return fmt.Errorf("%w: the unknown kind of change %d", ErrMalformed, c.Kind)
 	}
 	return checkText("the name of a member", c.Name, raft.MaxNameLen)

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// maxTyped bounds what is read of an answer that is typed.
+const maxTyped = 1 << 10
+
+// confirm has somebody type a text before something that cannot be undone. The
+// error says how a script does without.
+func (inv *invocation) confirm(text, withoutAsking string) error {
+	if !isTerminal(inv.stdin) {
+		return usageError{"this asks first, and standard input is no terminal; " + withoutAsking + " does without"}
+	}
+	fmt.Fprintf(inv.stderr, "Type %q to go on, anything else to leave all as it is: ", text)
+	line, err := bufio.NewReader(io.LimitReader(inv.stdin, maxTyped)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if strings.TrimSpace(line) != text {
+		return errors.New("nothing was changed, as you wished")
+	}
+	return nil
+}
+
+// patience ends a context when nothing went on for a while: --timeout of
+// commands that take as long as they take.
+type patience struct {
+	timer *time.Timer
+	limit time.Duration
+}
+
+// errImpatient is why such a context ended.
+var errImpatient = errors.New("nothing went on for too long (--timeout allows more)")
+
+func (inv *invocation) patiently(ctx context.Context) (context.Context, *patience) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	p := &patience{limit: inv.timeout}
+	p.timer = time.AfterFunc(inv.timeout, func() { cancel(errImpatient) })
+	return ctx, p
+}
+
+func (p *patience) progress() { p.timer.Reset(p.limit) }
+func (p *patience) end()      { p.timer.Stop() }
+
+// why is the error of a call whose context may have ended for want of progress.
+func (p *patience) why(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), errImpatient) {
+		return fmt.Errorf("%w: %w", errImpatient, err)
+	}
+	return err
+}
+
+// progressEvery is how often a terminal is told how far something is.
+const progressEvery = 200 * time.Millisecond
+
+// meter is a reader that tells how far it is: a terminal, and who is patient.
+type meter struct {
+	from    io.Reader
+	out     io.Writer // nil: nobody wants to know
+	doing   string
+	total   int64
+	done    int64
+	said    time.Time
+	patient *patience
+}
+
+func (inv *invocation) meter(from io.Reader, doing string, total int64, p *patience) *meter {
+	m := &meter{from: from, doing: doing, total: total, patient: p}
+	if isTerminal(inv.stderr) && !inv.json {
+		m.out = inv.stderr
+	}
+	return m
+}
+
+// Read implements io.Reader.
+func (m *meter) Read(b []byte) (int, error) {
+	n, err := m.from.Read(b)
+	if n > 0 {
+		m.patient.progress()
+		m.done += int64(n)
+	}
+	if now := time.Now(); m.out != nil && (now.Sub(m.said) >= progressEvery || err != nil) {
+		m.said = now
+		fmt.Fprintf(m.out, "\r%s %s of %s (%d %%) ", m.doing, size(uint64(m.done)), size(uint64(m.total)), 100*m.done/max(m.total, 1))
+	}
+	return n, err
+}
+
+// end ends the line of progress.
+func (m *meter) end() {
+	if m.out != nil && !m.said.IsZero() {
+		fmt.Fprintln(m.out)
+	}
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+
+	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/app/client"
+	"github.com/edgeraft/edgeraft/internal/seal"
+)
+
+var keygenCommand = command{
+	name: "keygen", scope: scopeSetup, json: true,
+	summary: "make a new cluster key and print it",
+	details: "`edgeraft init` makes one by itself; this is for those who distribute keys on their own.\n\nTo change the key of a cluster that runs: --rotate on one device; the line it prints on all\nothers, in any order; then, when `edgeraft status` says that all have it, --drop-old on each.",
+	example: "edgeraft keygen\nedgeraft keygen --out cluster.key\nedgeraft keygen --rotate\nedgeraft keygen --drop-old",
+	define: func(flags *flag.FlagSet) action {
+		out := flags.String("out", "", "write it to `FILE` (mode 0600) instead")
+		force := flags.Bool("force", false, "replace the key in FILE; with --drop-old: though members may lack the new key, which then lose this device")
+		rotate := flags.Bool("rotate", false, "make a new key for the cluster of this device, beside the old one")
+		drop := flags.Bool("drop-old", false, "accept the newest key only, once all members have it")
+		return func(ctx context.Context, inv *invocation) error {
+			switch {
+			case *rotate && (*drop || *out != "" || *force), *drop && *out != "":
+				return usageError{"--rotate, --drop-old and --out do different things; give one of them"}
+			case *rotate:
+				return inv.changeKeys(ctx, api.KeyChange{Action: api.KeyRotate})
+			case *drop:
+				return inv.changeKeys(ctx, api.KeyChange{Action: api.KeyDropOld, Force: *force})
+			}
+			key := seal.NewKey()
+			if *out != "" {
+				if err := seal.WriteKeyFile(*out, key, *force); err != nil {
+					return err
+				}
+				if inv.json {
+					return inv.sayJSON(map[string]string{"file": *out})
+				}
+				inv.say("Wrote a new cluster key to %s.", printable(*out))
+				return nil
+			}
+			if inv.json {
+				return inv.sayJSON(api.Setup{Key: key.Text()})
+			}
+			inv.say("%s", key.Text())
+			return nil
+		}
+	},
+}
+
+// changeKeys takes a step of a rotation, through the agent if one answers, else
+// in the key file.
+func (inv *invocation) changeKeys(ctx context.Context, change api.KeyChange) error {
+	c, origins, err := inv.configOrigins()
+	if err != nil {
+		return err
+	}
+	agent := client.New(agentSocket(c.Socket, origins["socket"] != "", systemSocket))
+	defer agent.Close()
+	ctx, cancel := context.WithTimeout(ctx, inv.timeout)
+	defer cancel()
+	changed, err := agent.ChangeKeys(ctx, change)
+	running := !isAbsent(err)
+	if !running {
+		changed, err = changeKeysOffline(c, change)
+	}
+	if err != nil {
+		return err
+	}
+	if inv.json {
+		return inv.sayJSON(changed)
+	}
+	inv.sayKeys(c, change, changed, running)
+	return nil
+}
+
+// changeKeysOffline changes the key file while no agent runs. What members have
+// is not known then.
+func changeKeysOffline(c Config, change api.KeyChange) (api.KeyChanged, error) {
+	if change.Action == api.KeyDropOld && !change.Force {
+		return api.KeyChanged{}, errors.New("drop the old key: no agent is running, so it is not known whether the members have the new one; start it first, or give --force")
+	}
+	ring, err := seal.ReadRing(c.KeyFile)
+	if err != nil {
+		return api.KeyChanged{}, fmt.Errorf("change the keys of this device: %w", err)
+	}
+	next, err := changedRing(ring, change)
+	if err != nil {
+		return api.KeyChanged{}, err
+	}
+	if err := seal.WriteRing(c.KeyFile, next); err != nil {
+		return api.KeyChanged{}, err
+	}
+	done := api.KeyChanged{Keys: api.Keys{Preferred: next.First().ID().String()}}
+	if change.Action == api.KeyRotate {
+		done.Key = next.First().Text()
+	}
+	return done, nil
+}
+
+func (inv *invocation) sayKeys(c Config, change api.KeyChange, changed api.KeyChanged, running bool) {
+	switch change.Action {
+	case api.KeyRotate:
+		inv.say("New key: %s", printable(changed.Key))
+		inv.say("This device accepts it beside the old one. On every other device, in any order, type:\n  edgeraft join --add %s", printable(changed.Key))
+		inv.say("When edgeraft status says that all have it: edgeraft keygen --drop-old, on each.")
+	case api.KeyAdd:
+		inv.say("This device has the new key, beside the one before. See: edgeraft status")
+	default:
+		inv.say("This device accepts the key %s only.", printable(changed.Keys.Preferred))
+	}
+	if !running {
+		inv.say("No agent is running; this was written to %s.", printable(c.KeyFile))
+	}
+}
+
+// keysLine says which keys are accepted.
+func keysLine(k api.Keys) string {
+	line := printable(k.Preferred)
+	if len(k.Older) > 0 {
+		line += " (new), " + printable(strings.Join(k.Older, ", ")) + " (old)"
+	}
+	if n := len(k.Waiting); n > 0 {
+		line += fmt.Sprintf("; %d members are not known to have the new one", n)
+	}
+	return line
+}
