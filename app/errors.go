@@ -17,6 +17,7 @@ import (
 const (
 	retryNoLeaderMS = 500 // about an election
 	retryBusyMS     = 200
+	retryDiskFullMS = 10_000 // somebody must make room
 )
 
 // failure is an answer that is not a success.
@@ -61,6 +62,8 @@ var known = []struct {
 		"surely not applied; try again, more slowly"},
 	{raft.ErrLogFull, http.StatusInsufficientStorage, api.CodeLogFull, 0,
 		"surely not applied; see edgeraft status"},
+	{raft.ErrDiskFull, http.StatusInsufficientStorage, api.CodeDiskFull, retryDiskFullMS,
+		"surely not applied; make room on the leader's disk, or on another voter's (edgeraft status there says how much), and try again"},
 	{raft.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, 0,
 		"send less at once"},
 	{raft.ErrAlreadyFounded, http.StatusConflict, api.CodeConflict, 0,
@@ -75,6 +78,7 @@ var known = []struct {
 		"try again when it is"},
 	{raft.ErrBadChange, http.StatusConflict, api.CodeConflict, 0,
 		"see edgeraft members list"},
+	{ErrRefused, http.StatusConflict, api.CodeConflict, 0, ""},
 	{ErrBadKey, http.StatusBadRequest, api.CodeBadRequest, 0,
 		"give the text that edgeraft init or edgeraft keygen printed"},
 	{ErrKeysInUse, http.StatusConflict, api.CodeConflict, 0,

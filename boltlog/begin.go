@@ -46,7 +46,6 @@ func boltOptions(f *os.File) *bolt.Options {
 		MaxSize:        MaxFileSize,
 		NoFreelistSync: true, // a page less in every transaction; verify reads the tree anyway
 		FreelistType:   bolt.FreelistArrayType,
-		NoStatistics:   true,
 		OpenFile:       func(string, int, os.FileMode) (*os.File, error) { return f, nil },
 	}
 }
@@ -134,6 +133,9 @@ func (l *Log) startEpoch(c *content) error {
 	c.device.Boot++
 	l.stored, l.first, l.last = c.ring, c.ring.First, c.lastEntry()
 	l.ring.restart(c.ring.Epoch)
+	if err := l.disk.begin(c, l.ring.slots); err != nil {
+		return err
+	}
 	// The number of the boot becomes durable twice, here with the first of the
 	// transaction's syncs: with one meta page damaged, bbolt goes back by a
 	// transaction, and without this the boot would be used again. What else the
@@ -142,7 +144,7 @@ func (l *Log) startEpoch(c *content) error {
 	if err := l.ring.writeBoot(l.disk, c.ring.Epoch+1, c.device.Boot, c.stored.State); err != nil {
 		return err
 	}
-	return l.seal(sealing{state: c.stored.State, first: l.first, last: l.last, boot: &c.device})
+	return l.seal(sealing{state: c.stored.State, first: l.first, last: l.last, boot: &c.device, tail: &l.tail})
 }
 
 // newRing gives c a ring of its own, and an empty log.

@@ -87,15 +87,15 @@ func decodeChunk(b []byte, first raft.Index, seed uint32) ([]raft.Entry, error) 
 	return entries, nil
 }
 
-// putChunks stores the entries of t from first on in b, in as few chunks as
-// hold them.
-func (l *Log) putChunks(b *bolt.Bucket, t *tail, first raft.Index) error {
+// putChunks stores the entries of t from first on in b, in as few chunks of size
+// as hold them.
+func (l *Log) putChunks(b *bolt.Bucket, t *tail, first raft.Index, size int) error {
 	b.FillPercent = 1 // keys only grow: a page that is split stays as it is
 	start, ends := t.from(first)
 	first = max(first, t.first)
 	for len(ends) > 0 {
 		n := 1
-		for n < len(ends) && pagesFor(chunkHead+ends[n]-start)*pageSize <= chunkSize {
+		for n < len(ends) && pagesFor(chunkHead+ends[n]-start)*pageSize <= size {
 			n++
 		}
 		// Not in a buffer that is used again: bbolt refers to it until the commit.
@@ -131,6 +131,18 @@ func dropChunks(b *bolt.Bucket, cut, first, last raft.Index) error {
 		}
 	}
 	return nil
+}
+
+// chunkPages is how many pages the chunks take that hold nothing from first on.
+func chunkPages(b *bolt.Bucket, first raft.Index) (int, error) {
+	starts, err := chunkStarts(b)
+	n := 0
+	for i := 1; i < len(starts) && starts[i] <= first; i++ {
+		if chunk := b.Bucket(chunkKey(starts[i-1])); chunk != nil {
+			n += pagesFor(len(chunk.Get(keyChunk)))
+		}
+	}
+	return n, err
 }
 
 // chunkStarts returns the first indexes of the chunks, ascending.

@@ -46,7 +46,7 @@ func TestGoldenBytes(t *testing.T) {
 	var tl tail
 	tl.restart(1)
 	for _, e := range entries {
-		if _, err := tl.add(e); err != nil {
+		if err := tl.add(e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -73,7 +73,7 @@ func TestChunksFillPages(t *testing.T) {
 		s := raft.Save{State: raft.HardState{Term: 1, Commit: 1}, Entries: commands(1, next, next+n-1)}
 		save(t, l, s)
 		next += n
-		if err := l.seal(sealing{state: s.State, first: 1, last: l.last}); err != nil {
+		if err := l.seal(sealing{state: s.State, first: 1, last: l.last, tail: &l.tail}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -124,7 +124,7 @@ func TestChunksAreReplacedAndDropped(t *testing.T) {
 		save(t, l, s)
 		apply(&model, s)
 		if s.Snapshot == nil {
-			if err := l.seal(sealing{state: s.State, first: l.first, last: l.last}); err != nil {
+			if err := l.seal(sealing{state: s.State, first: l.first, last: l.last, tail: &l.tail}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -186,7 +186,7 @@ func TestChunksAreChecked(t *testing.T) {
 	for i := raft.Index(1); i < 40; i += 10 {
 		s := raft.Save{State: raft.HardState{Term: 2}, Entries: commands(2, i, i+9)}
 		save(t, l, s)
-		if err := l.seal(sealing{state: s.State, first: 1, last: l.last}); err != nil {
+		if err := l.seal(sealing{state: s.State, first: 1, last: l.last, tail: &l.tail}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -75,6 +75,14 @@ func readIdentity(dir string) (identityFile, error) {
 }
 
 func writeIdentity(dir string, f identityFile, n *counters) error {
+	if err := prepareIdentity(dir, f, n); err != nil {
+		return err
+	}
+	return publish(filepath.Join(dir, identityName), n)
+}
+
+// prepareIdentity writes the file under its first name.
+func prepareIdentity(dir string, f identityFile, n *counters) error {
 	f.Version = identityVersion
 	f.Sum = f.sum()
 	b, err := json.Marshal(f)
@@ -83,10 +91,10 @@ func writeIdentity(dir string, f identityFile, n *counters) error {
 	}
 	path := filepath.Join(dir, identityName)
 	if err := os.WriteFile(path+newSuffix, append(b, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write the identity: %w", err)
+		return errors.Join(fmt.Errorf("write the identity: %w", err), os.Remove(path+newSuffix))
 	}
 	n.otherBytes.Add(uint64(len(b) + 1))
-	return publish(path, n)
+	return nil
 }
 
 func newID() (raft.NodeID, error) {
@@ -101,6 +109,14 @@ func newID() (raft.NodeID, error) {
 // opened: the other way round, a crash in between would look like a lost
 // database.
 func create(dir string, id raft.NodeID, opt Options, n *counters) error {
+	if err := prepare(dir, id, opt, n); err != nil {
+		return err
+	}
+	return publish(filepath.Join(dir, databaseName), n)
+}
+
+// prepare makes the database under its first name.
+func prepare(dir string, id raft.NodeID, opt Options, n *counters) error {
 	c := content{device: device{ID: id, Cluster: opt.ClusterName}}
 	if err := c.newRing(opt); err != nil {
 		return err
@@ -113,7 +129,7 @@ func create(dir string, id raft.NodeID, opt Options, n *counters) error {
 		// On a full disk it would be in its own way.
 		return errors.Join(err, os.Remove(path+newSuffix))
 	}
-	return publish(path, n)
+	return nil
 }
 
 // build writes the file of a new database. The zeros come between bbolt's first
@@ -133,6 +149,7 @@ func (c *content) build(path string, opt Options, n *counters) error {
 	if err := zeros(f, int64(opt.Preallocate), n); err != nil {
 		return errors.Join(err, db.Close())
 	}
+	d.count.fileBytes.Store(uint64(opt.Preallocate))
 	written, err := d.update(func(tx *bolt.Tx) error { return c.put(tx, opt.slots()) })
 	n.otherBytes.Add(written)
 	return errors.Join(err, db.Close())

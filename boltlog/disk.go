@@ -1,11 +1,13 @@
 package boltlog
 
 import (
+	"errors"
 	"io"
 	"os"
 	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Stats counts what was done since Open began, opening included. Bytes are
@@ -24,13 +26,14 @@ type Stats struct {
 	Seals      uint64 // transactions that emptied the ring, or found it empty
 
 	FileBytes uint64 // size of the file now
-	Growths   uint64 // transactions that made it larger: it should have been preallocated so
+	Growths   uint64 // how often it had to be made larger: it should have been preallocated so
 }
 
 // counters are Stats while they count.
 type counters struct {
 	saves, entryBytes, logBytes, snapshotBytes, otherBytes atomic.Uint64
 	syncs, ringWrites, seals, fileBytes, growths           atomic.Uint64
+	freeBytes                                              atomic.Uint64 // in the file
 }
 
 // Stats returns the counts. It never waits for a save.
@@ -50,6 +53,7 @@ type operation string
 const (
 	opWrite  operation = "write"  // by the ring
 	opSync   operation = "sync"   // by us
+	opGrow   operation = "grow"   // zeros at the end, for the next sync
 	opCommit operation = "commit" // of a bbolt transaction, with writes and syncs of its own
 )
 
@@ -60,6 +64,7 @@ type disk struct {
 	db    *bolt.DB
 	count *counters
 	tap   tap
+	room  room
 }
 
 // tap, when set, is asked before each operation, with its place and length if it
@@ -92,26 +97,31 @@ func (d *disk) sync() error {
 	return d.db.Sync()
 }
 
-// update runs one transaction and returns the bytes that it wrote.
+// update runs one transaction and returns the bytes that it wrote. Where it does
+// not fit into the file as it is the error is errNoRoom, and nothing changed.
 func (d *disk) update(f func(*bolt.Tx) error) (uint64, error) {
 	if err := d.tap.asked(opCommit, 0, 0); err != nil {
 		return 0, err
 	}
 	var tx *bolt.Tx
+	d.db.AllocSize, d.db.MaxSize = 0, int(d.count.fileBytes.Load())
 	err := d.db.Update(func(t *bolt.Tx) error {
 		tx = t
 		return f(t)
 	})
+	if errors.Is(err, bolterrors.ErrMaxSizeReached) {
+		return 0, errNoRoom
+	}
 	if err != nil {
 		return 0, err
 	}
 	// Every page that was allocated was written, and then the meta page.
 	d.count.syncs.Add(2)
 	stats := tx.Stats()
-	return uint64(stats.GetPageAlloc()) + pageSize, d.measure()
+	return uint64(stats.GetPageAlloc()) + pageSize, d.countFree()
 }
 
-// measure takes the size of the file, which bbolt may have enlarged.
+// measure takes the size of the file.
 func (d *disk) measure() error {
 	info, err := d.file.Stat()
 	if err != nil {
@@ -120,7 +130,6 @@ func (d *disk) measure() error {
 	if size := uint64(info.Size()); size != d.count.fileBytes.Load() {
 		if before := d.count.fileBytes.Swap(size); before != 0 {
 			d.count.growths.Add(1)
-			d.count.syncs.Add(1)
 		}
 	}
 	return nil

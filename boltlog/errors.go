@@ -26,6 +26,10 @@ var (
 	ErrOptions = errors.New("bad options")
 )
 
+// ErrReadOnly: the file system takes no writes.
+var ErrReadOnly = errors.New("the file system is read-only (the kernel makes it so after an error of the disk: see dmesg, " +
+	"check it with fsck, mount it again for writing, and replace the card if that happens again)")
+
 // Errors when saving.
 var (
 	// ErrFailed: this or an earlier Save failed. What is on stable storage is

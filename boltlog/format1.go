@@ -54,19 +54,24 @@ func (l *Log) convert(c *content, opt Options) error {
 	l.ring.seed = ringSeed(c.ring.ID)
 	t := tail{first: c.ring.First}
 	for _, e := range c.stored.Entries {
-		if _, err := t.add(e); err != nil {
+		if err := t.add(e); err != nil {
 			return err
 		}
 	}
 	return guard("convert the database", func() error {
-		written, err := l.disk.update(func(tx *bolt.Tx) error {
+		l.disk.room.slots = opt.slots()
+		if err := l.disk.countFree(); err != nil {
+			return err
+		}
+		pages := opt.slots() + 16 + len(t.data)/pageSize + len(t.data)/(8*pageSize)
+		written, err := l.disk.fitting(pages, 0, func(tx *bolt.Tx, by layout) error {
 			if err := tx.DeleteBucket(bucketEntries1); err != nil {
 				return err
 			}
 			if err := c.put(tx, opt.slots()); err != nil {
 				return err
 			}
-			return l.putChunks(tx.Bucket(bucketChunks), &t, c.ring.First)
+			return l.putChunks(tx.Bucket(bucketChunks), &t, c.ring.First, by.chunk)
 		})
 		l.disk.count.otherBytes.Add(written)
 		return err

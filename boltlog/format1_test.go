@@ -61,7 +61,7 @@ func TestFormat1IsConverted(t *testing.T) {
 	if commits := slices.DeleteFunc(slices.Clone(*ops), func(d done) bool { return d.op != opCommit }); len(commits) != 2 {
 		t.Errorf("%d transactions: one should convert it, one open it", len(commits))
 	}
-	if s := l.Stats(); s.FileBytes != uint64(sized(20).Preallocate) || s.Growths != 0 {
+	if s := l.Stats(); s.FileBytes < uint64(sized(20).Preallocate) || s.Growths > 1 {
 		t.Errorf("%+v", s)
 	}
 	s := raft.Save{State: want.State, Entries: commands(3, 59, 70)}

@@ -304,7 +304,7 @@ func TestInspectDamage(t *testing.T) {
 			found++
 		}
 	}
-	if found < 30 {
+	if found < 10 { // much of the file is free
 		t.Errorf("only %d of 300 were found", found)
 	}
 }

@@ -29,6 +29,7 @@ type Log struct {
 	stored      ringState // of the newest transaction
 	ring        ring
 	tail        tail
+	fresh       tail   // entries of the save under way
 	cut         []byte // of the save under way, as a record
 	spending    *spending
 }
@@ -40,7 +41,11 @@ type Log struct {
 // the ring is full, and for a snapshot, it is a transaction; the entries that a
 // snapshot makes needless go in the same one.
 //
-// Every error wraps ErrFailed, is final, and is returned by every later Save
+// With raft.ErrDiskFull nothing was written and nothing changed: the same may be
+// saved later, together with more, or a hard state alone meanwhile, whose commit
+// index is then lowered to what is stored. For that there is always room.
+//
+// Every other error wraps ErrFailed, is final, and is returned by every later Save
 // too: a caller may promise nothing more. That holds for ErrGap and for what
 // cannot be encoded too, where nothing was written: a later save must not seem
 // to cover the one refused. After Close it is ErrClosed.
@@ -54,7 +59,13 @@ func (l *Log) Save(s raft.Save) error {
 		return l.failed
 	}
 	l.spending.turn()
-	if err := l.save(&s); err != nil {
+	err := l.save(&s)
+	l.disk.room.full.Store(err != nil && errors.Is(err, raft.ErrDiskFull))
+	switch {
+	case errors.Is(err, raft.ErrDiskFull):
+		return fmt.Errorf("save %d to %s: %w", s.Seq, l.db.Path(), err)
+	case err != nil:
+		err = readOnly(err)
 		l.failed = fmt.Errorf("save %d to %s: %w: %w", s.Seq, l.db.Path(), ErrFailed, err)
 		return l.failed
 	}
@@ -69,52 +80,59 @@ func (l *Log) save(s *raft.Save) error {
 	if err != nil {
 		return err
 	}
-	l.cut = l.cut[:0]
-	if len(s.Entries) > 0 {
-		switch i := s.Entries[0].Index; {
-		case s.Reset:
-			l.tail.restart(i)
-		case i <= l.last:
-			l.cut = appendCut(l.cut, i)
-			l.tail.cut(i)
-		}
-	} else if s.Reset {
-		l.tail.restart(last + 1)
+	if len(s.Entries) == 0 && s.Snapshot == nil {
+		s.State.Commit = min(s.State.Commit, last)
 	}
-	start, size := len(l.tail.data), 0
-	for _, e := range s.Entries {
-		n, err := l.tail.add(e)
-		if err != nil {
-			return err
-		}
-		size += n
+	edit, err := l.editOf(s, last)
+	if err != nil {
+		return err
 	}
-	if err := l.write(s, l.tail.data[start:], first, last); err != nil {
+	if s.Snapshot != nil || s.Founding != nil || !l.ring.holds(len(l.cut)+len(l.fresh.data)) {
+		err = l.seal(sealing{state: s.State, first: first, last: last, reset: s.Reset, snapshot: s.Snapshot, founding: s.Founding, tail: l.tail.with(edit, &l.fresh),
+			bound: len(s.Entries) > 0 && s.Snapshot == nil})
+		if err == nil && s.Founding != nil {
+			// With the transaction's meta page damaged, bbolt goes back by one. This
+			// shows that one is missing, so that no promise is forgotten.
+			l.disk.count.ringWrites.Add(1)
+			err = l.ring.save(l.disk, s.State, nil, nil)
+		}
+	} else if len(s.Entries) > 0 && l.disk.room.free < l.disk.room.forHardState() {
+		l.disk.room.short.Store(true)
+		return fmt.Errorf("%w: what is left is for votes", raft.ErrDiskFull)
+	} else if err = l.ring.save(l.disk, s.State, l.cut, l.fresh.data); err == nil {
+		l.disk.count.ringWrites.Add(1)
+		l.tail.take(edit, &l.fresh)
+	}
+	if err != nil {
 		return err
 	}
 	l.first, l.last, l.state = first, last, s.State
 	l.disk.count.saves.Add(1)
-	l.disk.count.entryBytes.Add(uint64(size))
+	l.disk.count.entryBytes.Add(uint64(l.fresh.stored))
 	return nil
 }
 
-// write makes a save durable whose entries are in the tail already, as records.
-func (l *Log) write(s *raft.Save, records []byte, first, last raft.Index) error {
-	if s.Snapshot != nil || s.Founding != nil || !l.ring.holds(len(l.cut)+len(records)) {
-		err := l.seal(sealing{state: s.State, first: first, last: last, reset: s.Reset, snapshot: s.Snapshot, founding: s.Founding})
-		if err != nil || s.Founding == nil {
-			return err
+// editOf encodes a save's entries into fresh, and what becomes of the stored
+// ones that are in no chunk into cut. Neither touches the tail: the save may fail.
+func (l *Log) editOf(s *raft.Save, last raft.Index) (edit, error) {
+	l.cut = l.cut[:0]
+	var c edit
+	switch {
+	case len(s.Entries) > 0 && s.Reset:
+		c.restart = s.Entries[0].Index
+	case len(s.Entries) > 0 && s.Entries[0].Index <= l.last:
+		c.cut = s.Entries[0].Index
+		l.cut = appendCut(l.cut, c.cut)
+	case s.Reset:
+		c.restart = last + 1
+	}
+	l.fresh.restart(0)
+	for _, e := range s.Entries {
+		if err := l.fresh.add(e); err != nil {
+			return c, err
 		}
-		// With the transaction's meta page damaged, bbolt goes back by one. This
-		// shows that one is missing, so that no promise is forgotten.
-		l.disk.count.ringWrites.Add(1)
-		return l.ring.save(l.disk, s.State, nil, nil)
 	}
-	if err := l.ring.save(l.disk, s.State, l.cut, records); err != nil {
-		return err
-	}
-	l.disk.count.ringWrites.Add(1)
-	return nil
+	return c, nil
 }
 
 // ends returns the first and the last entry of the log with s saved. The error

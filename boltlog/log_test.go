@@ -16,7 +16,7 @@ import (
 
 // home has a small ring, so that it is sealed often, and a small file, so that
 // it grows.
-var home = Options{ClusterName: "home", RingSize: 8 * sectorSize, Preallocate: 160 << 10}
+var home = Options{ClusterName: "home", RingSize: 8 * sectorSize, Preallocate: 320 << 10}
 
 // open opens dir, or ends the test. The log is closed when the test ends.
 func open(t testing.TB, dir string) (*Log, Opened) {

@@ -110,11 +110,11 @@ func Open(dir string, opt Options) (*Log, Opened, error) {
 	}
 	lock, err := lockDir(dir)
 	if err != nil {
-		return nil, Opened{}, fmt.Errorf("open the log in %s: %w", dir, err)
+		return nil, Opened{}, fmt.Errorf("open the log in %s: %w", dir, explained(err))
 	}
 	l, opened, err := openLocked(dir, opt)
 	if err != nil {
-		return nil, Opened{}, fmt.Errorf("open the log in %s: %w", dir, errors.Join(err, lock.Close()))
+		return nil, Opened{}, fmt.Errorf("open the log in %s: %w", dir, errors.Join(explained(err), lock.Close()))
 	}
 	l.lock = lock
 	return l, opened, nil

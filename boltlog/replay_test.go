@@ -40,7 +40,7 @@ func (m *image) save(term raft.Term, entries ...raft.Entry) {
 	}
 	start := len(m.tail.data)
 	for _, e := range entries {
-		if _, err := m.tail.add(e); err != nil {
+		if err := m.tail.add(e); err != nil {
 			m.t.Fatal(err)
 		}
 	}
@@ -194,7 +194,7 @@ func TestRecordsAreChecked(t *testing.T) {
 	var two tail
 	two.restart(1)
 	for _, e := range commands(1, 1, 2) {
-		if _, err := two.add(e); err != nil {
+		if err := two.add(e); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -39,7 +39,7 @@ func watched(t testing.TB, dir string, opt Options) (*Log, Opened, *[]done) {
 
 // sized is home with a ring of so many slots.
 func sized(slots int) Options {
-	return Options{ClusterName: "home", RingSize: slots * sectorSize, Preallocate: slots*sectorSize + 96<<10}
+	return Options{ClusterName: "home", RingSize: slots * sectorSize, Preallocate: 6*slots*sectorSize + 192<<10}
 }
 
 // TestASaveIsOneWriteAndOneSync: the promise that all of this is for.
@@ -254,8 +254,8 @@ func TestTheFileIsPreallocated(t *testing.T) {
 	if allocated := info.Sys().(*syscall.Stat_t).Blocks * 512; allocated < DefaultPreallocation {
 		t.Errorf("only %d bytes have blocks", allocated)
 	}
-	if m, err := newestMeta(l.file); err != nil || m.pageSize != 4096 || l.db.MaxSize != MaxFileSize {
-		t.Errorf("pages of %d, at most %d bytes, %v", m.pageSize, l.db.MaxSize, err)
+	if m, err := newestMeta(l.file); err != nil || m.pageSize != 4096 || l.db.MaxSize != DefaultPreallocation || l.db.AllocSize != 0 {
+		t.Errorf("pages of %d, bbolt may use %d bytes, and take %d more, %v", m.pageSize, l.db.MaxSize, l.db.AllocSize, err)
 	}
 	if o := boltOptions(nil); o.PageSize != 4096 || o.MaxSize != MaxFileSize || !o.NoFreelistSync || o.NoSync || o.NoGrowSync {
 		t.Errorf("%+v", o)

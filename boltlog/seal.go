@@ -19,8 +19,43 @@ type sealing struct {
 	reset       bool       // what is stored of the log goes
 	snapshot    *raft.Snapshot
 	boot        *device // counts a boot
+	tail        *tail   // of the log, that is in no chunk yet
+	bound       bool    // it must leave room for snapshots
 	founding    *raft.Founding
 }
+
+// leave is how many pages must be free afterwards, apart from those that the
+// transaction itself frees.
+func (l *Log) leave(s sealing) (int, error) {
+	r := &l.disk.room
+	switch {
+	case s.snapshot != nil:
+		freed := 0
+		err := l.db.View(func(tx *bolt.Tx) (err error) {
+			freed, err = chunkPages(tx.Bucket(bucketChunks), s.first)
+			return err
+		})
+		return r.forHardState() - r.snapshot - freed, err
+	case s.bound:
+		return r.forHardState() + r.forSnapshot(), nil
+	}
+	return 0, nil
+}
+
+// pages is about how many it takes, with those of the directory and the root.
+func (s *sealing) pages() int {
+	const others = 8
+	start, _ := s.tail.from(s.first)
+	n := len(s.tail.data) - start
+	n = others + n/pageSize + n/(8*pageSize)
+	if s.snapshot != nil {
+		n += snapshotPages(len(s.snapshot.Data))
+	}
+	return n
+}
+
+// snapshotPages is about how many pages a snapshot of so many bytes takes.
+func snapshotPages(n int) int { return 2 + n/pageSize + n/(32*pageSize) }
 
 // seal empties the ring into chunks, in one transaction. When it returns nil
 // all is durable, and the ring may be written from its first slot again: the old
@@ -35,14 +70,23 @@ func (l *Log) seal(s sealing) error {
 	}
 	state := l.stored
 	state.Epoch, state.First, state.Last = l.ring.epoch+1, s.first, s.last
+	leave, err := l.leave(s)
+	if err != nil {
+		return err
+	}
 	var written uint64
+	before := l.disk.room.snapshot
+	if s.snapshot != nil { // the next one will be about as large
+		l.disk.room.snapshot = snapshotPages(len(s.snapshot.Data))
+	}
 	err = guard("commit", func() (err error) {
-		written, err = l.disk.update(func(tx *bolt.Tx) error {
-			if err := l.sealEntries(tx, s); err != nil {
+		written, err = l.disk.fitting(s.pages(), leave, func(tx *bolt.Tx, by layout) error {
+			state.FileBytes = l.disk.count.fileBytes.Load()
+			if err := l.sealEntries(tx, s, by.chunk); err != nil {
 				return err
 			}
 			if s.snapshot != nil {
-				if err := putSnapshot(tx, s.snapshot); err != nil {
+				if err := putSnapshot(tx, s.snapshot, by.piece); err != nil {
 					return err
 				}
 			}
@@ -56,7 +100,7 @@ func (l *Log) seal(s sealing) error {
 					return err
 				}
 			}
-			return errors.Join(tx.Bucket(bucketState).Put(keyHard, hard), state.put(tx), l.spending.put(tx, s.least(&l.tail)))
+			return errors.Join(tx.Bucket(bucketState).Put(keyHard, hard), state.put(tx), l.spending.put(tx, s.least(s.tail)))
 		})
 		if err == nil {
 			err = l.checkSealed(s, written)
@@ -64,9 +108,14 @@ func (l *Log) seal(s sealing) error {
 		return err
 	})
 	if err != nil {
-		l.panicked = errors.Is(err, errPanicked)
+		l.panicked, l.disk.room.snapshot = errors.Is(err, errPanicked), before
+		if errors.Is(err, raft.ErrDiskFull) {
+			l.disk.room.wanted = s.pages()
+			l.disk.room.short.Store(true)
+		}
 		return err
 	}
+	l.disk.room.wanted = 0
 	l.stored = state
 	l.disk.count.seals.Add(1)
 	l.ring.restart(state.Epoch)
@@ -74,7 +123,7 @@ func (l *Log) seal(s sealing) error {
 	return nil
 }
 
-func (l *Log) sealEntries(tx *bolt.Tx, s sealing) error {
+func (l *Log) sealEntries(tx *bolt.Tx, s sealing, size int) error {
 	if s.reset {
 		if err := tx.DeleteBucket(bucketChunks); err != nil {
 			return err
@@ -85,13 +134,13 @@ func (l *Log) sealEntries(tx *bolt.Tx, s sealing) error {
 	}
 	chunks := tx.Bucket(bucketChunks)
 	cut := raft.Index(math.MaxUint64)
-	if len(l.tail.ends) > 0 {
-		cut = l.tail.first
+	if len(s.tail.ends) > 0 {
+		cut = s.tail.first
 	}
 	if err := dropChunks(chunks, cut, s.first, s.last); err != nil {
 		return err
 	}
-	return l.putChunks(chunks, &l.tail, s.first)
+	return l.putChunks(chunks, s.tail, s.first, size)
 }
 
 // checkSealed holds, after a commit, what the ring and the cost of a commit rest

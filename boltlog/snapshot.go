@@ -16,8 +16,8 @@ import (
 // bbolt finds room for it among pages that became free.
 const snapshotPiece = 32 << 10
 
-// putSnapshot replaces the stored snapshot.
-func putSnapshot(tx *bolt.Tx, s *raft.Snapshot) error {
+// putSnapshot replaces the stored snapshot, by one in pieces of size.
+func putSnapshot(tx *bolt.Tx, s *raft.Snapshot, size int) error {
 	head, err := wire.AppendSnapshotHead(nil, *s)
 	if err != nil {
 		return err
@@ -30,8 +30,8 @@ func putSnapshot(tx *bolt.Tx, s *raft.Snapshot) error {
 		return err
 	}
 	b.FillPercent = 1
-	for i := 0; i*snapshotPiece < len(s.Data); i++ {
-		piece := s.Data[i*snapshotPiece : min((i+1)*snapshotPiece, len(s.Data))]
+	for i := 0; i*size < len(s.Data); i++ {
+		piece := s.Data[i*size : min((i+1)*size, len(s.Data))]
 		if err := b.Put(pieceKey(i), piece); err != nil {
 			return err
 		}

@@ -193,7 +193,7 @@ func TestSpentCostsNoPage(t *testing.T) {
 	l.spending.clock = (&fakeClock{}).read
 	l.spending.mu.Unlock()
 	before := l.Stats()
-	if err := l.seal(sealing{state: state, first: 1, last: 0}); err != nil {
+	if err := l.seal(sealing{state: state, first: 1, last: 0, tail: &l.tail}); err != nil {
 		t.Fatal(err)
 	}
 	if got := l.Stats().LogBytes - before.LogBytes; got != 2*pageSize { // the root and a meta page

@@ -70,7 +70,7 @@ func TestBytesAreCountedAsWritten(t *testing.T) {
 				t.Errorf("save %d: %d bytes for a snapshot of %d", i, got, size)
 			}
 		}
-		if after.OtherBytes != stats.OtherBytes {
+		if after.OtherBytes != stats.OtherBytes && after.Growths == stats.Growths {
 			t.Errorf("save %d counts as other", i)
 		}
 	}

@@ -27,6 +27,39 @@ type tail struct {
 	ends  []int // of the records in data
 
 	scratch []byte
+	stored  int // bytes of entries, without the framing, since restart
+}
+
+// edit is what a save does to the tail before its entries are added.
+type edit struct {
+	restart raft.Index // not 0: it is empty, and the next entry is this one
+	cut     raft.Index // not 0: that entry and all behind it are dropped
+}
+
+// take makes an edit and adds what is fresh.
+func (t *tail) take(c edit, fresh *tail) {
+	switch {
+	case c.restart != 0:
+		t.restart(c.restart)
+	case c.cut != 0:
+		t.cut(c.cut)
+	}
+	base := len(t.data)
+	t.data = append(t.data, fresh.data...)
+	for _, end := range fresh.ends {
+		t.ends = append(t.ends, base+end)
+	}
+}
+
+// with is a copy of t after take.
+func (t *tail) with(c edit, fresh *tail) *tail {
+	copied := tail{
+		first: t.first,
+		data:  append(make([]byte, 0, len(t.data)+len(fresh.data)), t.data...),
+		ends:  append(make([]int, 0, len(t.ends)+len(fresh.ends)), t.ends...),
+	}
+	copied.take(c, fresh)
+	return &copied
 }
 
 // restart empties t; what is added next is entry first.
@@ -38,7 +71,7 @@ func (t *tail) restart(first raft.Index) {
 	if cap(t.scratch) > keep {
 		t.scratch = nil
 	}
-	t.first, t.data, t.ends = first, t.data[:0], t.ends[:0]
+	t.first, t.data, t.ends, t.stored = first, t.data[:0], t.ends[:0], 0
 }
 
 // cut drops entry i and all behind it.
@@ -53,20 +86,21 @@ func (t *tail) cut(i raft.Index) {
 	}
 }
 
-// add appends e, and returns the length of its stored form.
-func (t *tail) add(e raft.Entry) (int, error) {
+// add appends e.
+func (t *tail) add(e raft.Entry) error {
 	stored, err := wire.AppendEntry(t.scratch[:0], e)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	t.scratch = stored
 	t.addStored(stored)
-	return len(stored), nil
+	return nil
 }
 
 func (t *tail) addStored(stored []byte) {
 	t.data = binary.AppendUvarint(t.data, uint64(len(stored)))
 	t.data = append(t.data, stored...)
+	t.stored += len(stored)
 	t.ends = append(t.ends, len(t.data))
 }
 

@@ -70,6 +70,27 @@ func (s *siege) attack(rounds int, datagrams [][]byte, targets ...string) *lab.P
 	return p
 }
 
+// attackFrom sends datagrams to all agents once, as if from an address.
+func (s *siege) attackFrom(source string, datagrams [][]byte) {
+	s.t.Helper()
+	var content []byte
+	for _, d := range datagrams {
+		content = appendDatagram(content, d)
+	}
+	file := filepath.Join(s.dir, "spoofed")
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	argv := []string{os.Args[0], "spoof", "1", file, source}
+	for _, a := range s.agents {
+		argv = append(argv, fmt.Sprintf("%s:%d", s.net.Addr(a.i), agentPort))
+	}
+	p := s.net.Start(neighbourDevice, lab.Command{Name: "the neighbour", Args: argv, Env: []string{envRole + "=" + roleNeighbour}})
+	if err := p.Wait(30 * time.Second); err != nil {
+		s.t.Fatalf("the neighbour: %v\n%s", err, p.Log())
+	}
+}
+
 // listen captures what passes device 1 until there is enough of it.
 func (s *siege) listen(enough int) {
 	s.t.Helper()
@@ -230,6 +251,18 @@ func (s *siege) replayed() {
 	s.awaitProgress(s.agents)
 	again.Kill()
 	s.unharmed("recorded datagrams to one that restarted")
+	if st, err := s.agents[0].status(); err != nil || st.Traffic.Dropped["unproved"] == 0 {
+		s.t.Errorf("nothing recorded was held back: %+v, %v", st.Traffic, err)
+	}
+
+	// As if from the others, and from another port of theirs: an answer to it goes
+	// to them, and moves nobody.
+	before = s.dropped("replay", "own", "not_for_us", "unproved")
+	for _, source := range []string{"10.77.0.2:7521", "10.77.0.3:9", "192.0.2.7:7521"} {
+		s.attackFrom(source, s.captured)
+	}
+	s.counts("recorded datagrams from forged sources", before, uint64(len(s.captured)), "replay", "own", "not_for_us", "unproved")
+	s.unharmed("recorded datagrams from forged sources")
 }
 
 // strangers are agents with another key, and with another cluster's name.
@@ -295,16 +328,20 @@ func (s *siege) forgedAnnouncements() {
 		say(id, 1)
 	}
 	const letters = "abcdefghijklmnopqrstuvwxyz234567"
-	for i := range 300 {
-		id := fmt.Sprintf("zz%c%caaaaaaaaaaaa", letters[i%32], letters[i/32])
+	for i := range 30_000 {
+		id := fmt.Sprintf("zz%c%c%caaaaaaaaaaa", letters[i%32], letters[i/32%32], letters[i/1024])
 		say(id, uint16(20000+i), "v=1", "c=default", "id="+id)
 	}
+	memory := s.memory(s.agents[0])
 	liar := s.attack(0, forged, "224.0.0.251:5353")
 	s.agents[2].proc.Kill()
 	s.agents[2].start()
 	s.awaitProgress(s.agents)
 	s.unharmed("forged announcements")
 	liar.Kill()
+	if now := s.memory(s.agents[0]); now > memory+floodMemory {
+		s.t.Errorf("after forged announcements %s has %d bytes of memory, and had %d", s.agents[0].name(), now, memory)
+	}
 }
 
 // announcement is an mDNS answer (RFC 6762) for one instance of our service.

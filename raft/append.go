@@ -106,6 +106,7 @@ func (c *Core) takeEntries(b AppendRequest) bool {
 // appendAnswer promises what is durable and agrees with the leader, no more.
 func (c *Core) appendAnswer() AppendResponse {
 	r := AppendResponse{Match: min(c.verified, c.log.stable), Read: c.reads.round}
+	r.Short = c.store.short
 	if c.verified > r.Match {
 		r.Received = c.verified
 	}
@@ -117,7 +118,7 @@ func (c *Core) appendAnswer() AppendResponse {
 func (c *Core) rejectAppend(b AppendRequest) AppendResponse {
 	r := AppendResponse{
 		Match: min(c.verified, c.log.stable), Read: c.reads.round,
-		Rejected: true, Prev: b.PrevIndex,
+		Rejected: true, Prev: b.PrevIndex, Short: c.store.short,
 	}
 	if b.PrevIndex > c.log.last() {
 		r.ConflictIndex = c.log.last() + 1

@@ -22,6 +22,8 @@ var (
 	ErrBusy = errors.New("too many proposals are in flight")
 	// ErrLogFull: the log has reached its limit in bytes.
 	ErrLogFull = errors.New("the log is full")
+	// ErrDiskFull: the disk has no room for more of the log.
+	ErrDiskFull = errors.New("the disk is full")
 	// ErrTooLarge: the command is larger than the limit.
 	ErrTooLarge = errors.New("the command is too large")
 	// ErrOutcomeUnknown: the proposal was handed on and may yet be committed.

@@ -19,13 +19,15 @@ type leaderState struct {
 	snapshotBytes  int    // of snapshots that may still be sent in this tick
 	successor      NodeID // to whom leadership is being handed over, "" otherwise
 	sinceTransfer  int    // ticks since that began
+	anyShort       bool   // some member said, in this term, that its disk has no room
+	sinceEvaded    int    // ticks since it was tried to hand over for want of room
 }
 
 // leader takes proposals, replicates and commits (§3.5, §3.6).
 type leader struct{}
 
 func (leader) enter(c *Core) {
-	c.lead = leaderState{peers: map[NodeID]*progress{}, seen: map[NodeID]*seqWindow{}, announce: true, lately: maxIndex, earlier: maxIndex, snapshotBytes: c.cfg.MaxSnapshotRate}
+	c.lead = leaderState{peers: map[NodeID]*progress{}, seen: map[NodeID]*seqWindow{}, announce: true, sinceEvaded: c.cfg.StallTicks, lately: maxIndex, earlier: maxIndex, snapshotBytes: c.cfg.MaxSnapshotRate}
 	for _, e := range c.log.from(c.commit) {
 		c.lead.pending += e.Size()
 	}
@@ -51,6 +53,7 @@ func (leader) tick(c *Core) {
 	c.tickTransfer()
 	l.sinceHeartbeat++
 	l.sinceCheck++
+	l.sinceEvaded++
 	beat := c.cfg.HeartbeatTicks
 	if l.sinceHeartbeat < beat && l.sinceCheck < beat {
 		return
@@ -63,10 +66,14 @@ func (leader) tick(c *Core) {
 		c.become(Follower, c.hard.Term, "")
 		return
 	}
+	if c.majorityFull() {
+		l.sinceCommit = 0 // another could do no better
+	}
 	if l.sinceCommit > c.cfg.StallTicks && !c.loneVoter() {
 		c.abdicate()
 		return
 	}
+	c.evadeFullDisk()
 	l.announce = l.announce || l.sinceHeartbeat >= beat
 }
 

@@ -79,6 +79,8 @@ type AppendResponse struct {
 	// Received, where it is above Match, is how far the log agrees in memory.
 	// It promises nothing; it lets the leader send on while the disk is slow.
 	Received Index
+	// Short says that the sender's disk has no room for more commands.
+	Short bool
 }
 
 // Proposal is one command on its way into the log.
@@ -162,6 +164,8 @@ const (
 	RefusedBadChange     RefusalReason = 4 // the change does not fit the configuration
 	RefusedTooLarge      RefusalReason = 5 // the command is larger than the leader's limit
 	RefusedBehind        RefusalReason = 6 // the learner to promote lacks too much of the log
+
+	RefusedDiskFull RefusalReason = 7 // the disk of the leader, or of a majority, has no room
 )
 
 // ReadRequest asks the leader of Message.Term for a read index (thesis §6.4).

@@ -20,6 +20,7 @@ type progress struct {
 	// window again with every answer.
 	window  int
 	arrived Index  // the furthest it said it had received
+	short   bool   // it said that its disk has no room
 	silent  int    // ticks since it was heard
 	readAck uint64 // the newest read round it confirmed
 	// sending is the snapshot it gets, nil while it gets entries, and sent how
@@ -131,7 +132,8 @@ func (c *Core) receiveAppendResponse(m Message, b AppendResponse) error {
 	if max(b.Match, b.Received) > c.log.last() || b.Read > c.lead.round {
 		return fmt.Errorf("append response from %s beyond the end of the log: %w", m.From, ErrUnexpected)
 	}
-	p.silent = 0
+	p.silent, p.short = 0, b.Short
+	c.lead.anyShort = c.lead.anyShort || b.Short
 	p.readAck = max(p.readAck, b.Read)
 	c.releaseReads()
 	arrived := max(b.Match, b.Received)

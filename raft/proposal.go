@@ -165,6 +165,8 @@ func (r RefusalReason) err() error {
 	switch r {
 	case RefusedLogFull:
 		return ErrLogFull
+	case RefusedDiskFull:
+		return ErrDiskFull
 	case RefusedTooLarge:
 		return ErrTooLarge
 	case RefusedChangePending:
@@ -351,6 +353,8 @@ func (c *Core) decline(from NodeID, boot, seq uint64) {
 // refuse says why a leader can take no proposal at present, 0 if it can.
 func (c *Core) refuse() RefusalReason {
 	switch {
+	case c.store.short || c.majorityFull():
+		return RefusedDiskFull
 	case c.log.bytes > c.cfg.MaxLogBytes:
 		return RefusedLogFull
 	case c.lead.pending > c.cfg.MaxPendingBytes || c.diskBehind():

@@ -26,7 +26,8 @@ type storage struct {
 	savedTerm Term      // the term that is durable
 	savedVote NodeID    // and the vote with it
 	pending   []pendingSave
-	age       int // ticks since storage last reported progress, with saves pending
+	age       int  // ticks since storage last reported progress, with saves pending
+	short     bool // it has no room for further commands
 	held      []withheld
 }
 
@@ -124,6 +125,41 @@ func (c *Core) Saved(seq uint64) {
 	}
 	c.behaviour().saved(c, c.log.stable > before)
 	c.foundingSaved()
+}
+
+// SavedState reports that the hard state of Save seq is on stable storage, while
+// its entries, and perhaps those of earlier ones, are not: a full disk still has
+// room for votes and terms. All that is withheld depends on those alone, since an
+// answer tells what of the log was durable when it was made.
+func (c *Core) SavedState(seq uint64) {
+	s := &c.store
+	if seq <= s.done || seq > s.seq {
+		return
+	}
+	voting := c.voting()
+	for _, p := range s.pending {
+		if p.seq <= seq {
+			s.savedTerm, s.savedVote = p.term, p.vote
+		}
+	}
+	c.releaseHeld(seq)
+	if voting && !c.voting() {
+		c.elapsed = 0
+	}
+	c.behaviour().saved(c, false)
+}
+
+// SetShort tells whether storage has so little room left that no further command
+// should be taken: what there is, is for votes, membership changes, snapshots and
+// what is under way. A leader then hands over to a voter that has room, and while
+// there is none refuses commands.
+func (c *Core) SetShort(short bool) {
+	was := c.store.short
+	c.store.short = short
+	if short && !was && c.role == Leader {
+		c.lead.sinceEvaded = c.cfg.StallTicks
+		c.evadeFullDisk()
+	}
 }
 
 func (c *Core) releaseHeld(seq uint64) {

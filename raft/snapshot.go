@@ -49,7 +49,10 @@ func (c *Core) Snapshot(data []byte) error {
 		// slow link it would be sent one snapshot after the other.
 		needless = min(needless, oldest.Index)
 	}
-	c.log.compact(c.trail(needless))
+	if !c.store.short { // else room is worth more than a member's way to catch up
+		needless = c.trail(needless)
+	}
+	c.log.compact(needless)
 	return nil
 }
 

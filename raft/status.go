@@ -10,8 +10,11 @@ type Status struct {
 	Commit   Index
 	Applied  Index // handed out to be applied
 	Last     Index
+	LastTerm Term // of that entry
 	Stable   Index
 	LogBytes int
+	// Short says that storage has no room for further commands.
+	Short bool
 	// Snapshot is the index of the newest snapshot, 0 for none; First the first
 	// entry that is still in the log.
 	Snapshot Index
@@ -36,6 +39,7 @@ type Status struct {
 type PeerStatus struct {
 	Match    Index // durable there
 	Silent   int   // ticks since it was heard
+	Short    bool  // its disk has no room for further commands
 	CaughtUp bool  // it holds so much of the log that it may be given a vote
 }
 
@@ -43,19 +47,22 @@ type PeerStatus struct {
 func (c *Core) Status() Status {
 	s := Status{
 		ID: c.cfg.ID, Cluster: c.hard.Cluster, Role: c.role, Term: c.hard.Term, Leader: c.leader,
-		Commit: c.commit, Applied: c.applied, Last: c.log.last(), Stable: c.log.stable,
-		LogBytes: c.log.bytes, Snapshot: c.snapshotIndex(), First: c.log.base + 1, Config: c.conf(), ConfigIndex: c.confs.index(), Removed: c.Removed(),
+		Commit: c.commit, Applied: c.applied, Last: c.log.last(), LastTerm: c.log.lastTerm(), Stable: c.log.stable,
+		LogBytes: c.log.bytes, Short: c.store.short, Snapshot: c.snapshotIndex(), First: c.log.base + 1, Config: c.conf(), ConfigIndex: c.confs.index(), Removed: c.Removed(),
 		Level: c.ClusterLevel(), Founding: c.foundingStatus(),
 	}
 	if c.role == Leader {
 		s.CanChange = c.confs.index() <= c.commit && c.ownTermCommitted() && !c.transferring()
 		s.Peers = make(map[NodeID]PeerStatus, len(c.lead.peers))
 		for id, p := range c.lead.peers {
-			s.Peers[id] = PeerStatus{Match: p.match, Silent: p.silent, CaughtUp: c.caughtUp(p)}
+			s.Peers[id] = PeerStatus{Match: p.match, Silent: p.silent, Short: p.short, CaughtUp: c.caughtUp(p)}
 		}
 	}
 	return s
 }
+
+// Short reports whether storage has no room for further commands.
+func (c *Core) Short() bool { return c.store.short }
 
 // Role returns the present role.
 func (c *Core) Role() Role { return c.role }

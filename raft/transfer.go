@@ -39,18 +39,52 @@ func (c *Core) RequestTransfer(to NodeID) error {
 	return nil
 }
 
-// successor is the voter, of those that are heard, that holds most of the log;
-// of equals the first by ID.
+// evadeFullDisk has a leader that can take no commands for want of room hand over
+// to a voter that can. One that was heard in this term said whether it can; so
+// leadership comes to rest. When that fails commands are refused for a while.
+func (c *Core) evadeFullDisk() {
+	if !c.store.short || c.transferring() || c.lead.sinceEvaded < c.cfg.StallTicks {
+		return
+	}
+	to := c.successor()
+	if p := c.lead.peers[to]; p == nil || p.short || !c.caughtUp(p) {
+		return
+	}
+	c.lead.sinceEvaded = 0
+	if c.Transfer(to) != nil {
+		return // not possible just now
+	}
+}
+
+// majorityFull reports whether so many voters have no room that nothing can be
+// committed, whoever leads.
+func (c *Core) majorityFull() bool {
+	if !c.lead.anyShort { // by far the most frequent case
+		return false
+	}
+	room := 0
+	for _, m := range c.conf().Members {
+		if m.Role != Voter {
+			continue
+		}
+		if p := c.lead.peers[m.ID]; p != nil && !p.short || m.ID == c.cfg.ID && !c.store.short {
+			room++
+		}
+	}
+	return room < c.conf().Quorum()
+}
+
+// successor is the voter, of those that are heard, that holds most of the log
+// and has room for more; of equals the first by ID.
 func (c *Core) successor() NodeID {
 	var best NodeID
-	var match Index
 	for _, m := range c.conf().Members {
 		p := c.lead.peers[m.ID]
 		if p == nil || m.Role != Voter || p.silent > c.cfg.ElectionTicks {
 			continue
 		}
-		if best == "" || p.match > match {
-			best, match = m.ID, p.match
+		if b := c.lead.peers[best]; b == nil || b.short && !p.short || b.short == p.short && p.match > b.match {
+			best = m.ID
 		}
 	}
 	return best

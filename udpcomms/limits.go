@@ -113,7 +113,9 @@ const (
 	// address.
 	tellFor = 10 * time.Minute
 	// resolveTimeout bounds one look-up of a seed's name, resolveEvery is how
-	// long its addresses are used before the next.
+	// long its addresses are used at most before the next; sooner after the start
+	// and when this device's own addresses changed, as its name may have, too.
+	// Names are looked up only while somebody is searched for.
 	resolveTimeout = 5 * time.Second
 	resolveEvery   = 10 * time.Second
 )

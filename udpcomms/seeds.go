@@ -104,8 +104,9 @@ func (s *seeds) resolve(ctx context.Context, entry *seed) {
 	defer s.mu.Unlock()
 	entry.resolving = false
 	if len(addrs) > 0 {
-		entry.addrs, entry.failing, entry.pause = addrs, false, 0
-		entry.next = s.now().Add(jitter(resolveEvery))
+		entry.addrs, entry.failing = addrs, false
+		entry.pause = min(nextPause(entry.pause), resolveEvery)
+		entry.next = s.now().Add(jitter(entry.pause))
 		return
 	}
 	// The old addresses stay: a name server that is down changes nothing.

@@ -38,6 +38,7 @@ const (
 	CodeNotFounded     = "not_founded"       // 503: surely not applied
 	CodeStopping       = "stopping"          // 503: surely not applied
 	CodeOutcomeUnknown = "outcome_unknown"   // 504
+	CodeDiskFull       = "disk_full"         // 507: no device that could lead has room for the log; surely not applied
 	CodeLogFull        = "log_full"          // 507: surely not applied
 	CodeStateFull      = "state_full"        // 507: the key/value state is at its limit; surely not applied
 )
@@ -181,9 +182,11 @@ type Node struct {
 	Term    uint64 `json:"term"`
 	Commit  uint64 `json:"commit"`
 	Applied uint64 `json:"applied"`
-	Last    uint64 `json:"last"`   // last index of its log
-	Stable  uint64 `json:"stable"` // last index on its stable storage
-	PID     int    `json:"pid"`
+	Last    uint64 `json:"last"` // last index of its log
+	// LastTerm is the term of its last entry.
+	LastTerm uint64 `json:"last_term"`
+	Stable   uint64 `json:"stable"` // last index on its stable storage
+	PID      int    `json:"pid"`
 }
 
 // Cluster is what this device knows of its cluster.
@@ -217,12 +220,19 @@ type Member struct {
 	// while that is not known. Paths are all ways to it.
 	RoundTripUS int64  `json:"round_trip_us,omitempty"`
 	Paths       []Path `json:"paths,omitempty"`
+	// LastIndex and LastTerm are how far its log reached when it last said so,
+	// wanting to lead; absent when it has not.
+	LastIndex uint64 `json:"last_index,omitempty"`
+	LastTerm  uint64 `json:"last_term,omitempty"`
 	// Level is its protocol level, and Version that of its program, as it said
 	// last; absent where this device has not heard.
 	Level   uint32 `json:"level,omitempty"`
 	Version string `json:"version,omitempty"`
 	// Lag is how many entries its stable log is behind; known to the leader only.
 	Lag *uint64 `json:"lag,omitempty"`
+	// DiskShort says that its disk has no room for new commands; known to the
+	// leader only, and on the device itself.
+	DiskShort bool `json:"disk_short,omitempty"`
 }
 
 // Path is one way to a member, as this device sees it.
@@ -263,12 +273,29 @@ type Storage struct {
 	// none.
 	Snapshot uint64 `json:"snapshot"`
 	Error    string `json:"error,omitempty"`
+	// Disk is whether the disk has room for the log.
+	Disk *Disk `json:"disk,omitempty"`
 	// WritingMS is how long the write that is under way has lasted.
 	WritingMS int64 `json:"writing_ms,omitempty"`
 
 	Written  *Written  `json:"written,omitempty"`
 	Card     *Card     `json:"card,omitempty"`
 	Forecast *Forecast `json:"forecast,omitempty"` // absent where something for it is not known
+}
+
+// The modes of a Disk.
+const (
+	DiskOK    = "ok"
+	DiskShort = "short" // the reserve is broken into: no new commands while this device leads
+	DiskFull  = "full"  // what it receives cannot be stored, and is not acknowledged
+)
+
+// Disk is the room for the log.
+type Disk struct {
+	Mode         string `json:"mode"`
+	FileBytes    uint64 `json:"file_bytes"`    // of the database; they are taken in advance
+	UnusedBytes  uint64 `json:"unused_bytes"`  // of those
+	ReserveBytes uint64 `json:"reserve_bytes"` // of which so many are kept for votes, snapshots and membership changes
 }
 
 // State is the size of the replicated state on this device.
@@ -293,6 +320,10 @@ type Setup struct {
 // JoinRequest is the body of POST /v1/join.
 type JoinRequest struct {
 	Key string `json:"key"`
+	// LeaveCluster, where not empty, has the device leave the cluster of this
+	// UUID, to which it belongs, and come back as a new device with nothing
+	// stored. Key may then be empty: it keeps the one that it has.
+	LeaveCluster string `json:"leave_cluster,omitempty"`
 }
 
 // MemberRequest is the body of POST /v1/members: the device to admit as a

@@ -44,7 +44,7 @@ const (
 	foreignFor = 10 * time.Minute
 	twinFor    = time.Hour
 
-	foreignAdvice = "keep one: on each device of the other, stop the agent, delete its data_dir and start it again, so that it joins this one; or give the other cluster another name"
+	foreignAdvice = "keep one: edgeraft join --as-new on each device of the other, so that it joins this one; or give the other cluster another name"
 )
 
 // strangerWarnings tell of other clusters of this name, and of devices that run
@@ -52,9 +52,7 @@ const (
 func (d *device) strangerWarnings(st server.Status) []api.Warning {
 	var ws []api.Warning
 	if ago, ok := st.Drops.ForeignAgo(); ok && ago < foreignFor {
-		ws = append(ws, api.Warning{Code: "foreign_cluster", Next: "edgeraft status   (on that device)", Message: fmt.Sprintf(
-			"A second cluster with this name and key exists: %s, heard from %s %v ago. The two never mix. To end this, %s.",
-			st.Drops.LastForeign, st.Drops.LastForeignFrom, ago.Round(time.Second), foreignAdvice)})
+		ws = append(ws, foreignWarning(st, ago))
 	}
 	for _, m := range st.Config.Members {
 		a := st.Known[m.ID]

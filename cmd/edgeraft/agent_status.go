@@ -23,6 +23,7 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 		Traffic: api.Traffic{Dropped: map[string]uint64{}}, State: a.state(),
 	}
 	a.fillStorage(&s.Storage)
+	s.Warnings = append(s.Warnings, a.diskWarnings(s.Storage)...)
 	s.Clock = clock(a.started, time.Now(), time.Since(a.started), builtAt)
 	d := a.current()
 	if d == nil && a.haveKey.Load() {
@@ -53,7 +54,8 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	keys := d.keyStatus(st)
 	s.Keys = &keys
 	s.Storage.WritingMS = st.Writing.Milliseconds()
-	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), keyWarnings(keys)...)
+	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), memberDiskWarnings(s.Members)...)
+	s.Warnings = append(s.Warnings, keyWarnings(keys)...)
 	s.Warnings = append(s.Warnings, cardWarnings(s.Storage.Card)...)
 	s.Warnings = append(append(s.Warnings, writeWarnings(st.Writing)...), clockWarnings(s.Clock, builtAt)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
@@ -72,6 +74,7 @@ func fillNode(s *api.Status, st server.Status) {
 	n := &s.Node
 	n.Role, n.Term = st.Role.String(), uint64(st.Term)
 	n.Commit, n.Applied, n.Last, n.Stable = uint64(st.Commit), uint64(st.Applied), uint64(st.Last), uint64(st.Stable)
+	n.LastTerm = uint64(st.LastTerm)
 	_, member := st.Config.Member(st.ID)
 	switch {
 	case st.Removed:
@@ -101,6 +104,9 @@ func memberList(st server.Status, contacts map[raft.NodeID]contact, self raft.No
 			ms := c.lastHeard.Milliseconds()
 			am.LastContactMS = &ms
 		}
+		if h, ok := st.Held[m.ID]; ok && m.ID != self {
+			am.LastIndex, am.LastTerm = uint64(h.Index), uint64(h.Term)
+		}
 		if a, ok := st.Known[m.ID]; ok {
 			am.Level, am.Version = a.Level, a.Version
 		}
@@ -110,6 +116,10 @@ func memberList(st server.Status, contacts map[raft.NodeID]contact, self raft.No
 		if p, ok := st.Peers[m.ID]; ok {
 			lag := uint64(st.Last - min(p.Match, st.Last))
 			am.Lag = &lag
+			am.DiskShort = p.Short
+		}
+		if am.Self {
+			am.DiskShort = st.Short
 		}
 		out = append(out, am)
 	}
@@ -151,7 +161,10 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("no_leader", "edgeraft status   (on each of the others)", "No leader is known: of %d voters %d must be reachable, %d were heard lately.",
 			st.Config.Voters(), st.Config.Quorum(), d.votersHeard(st))
 	}
-	if was := d.wasMember(st); was != "" {
+	if was := d.wasMember(st); was != "" && d.startedOver() {
+		add("started_over", "edgeraft status", "This device left its cluster, where it was %s, and joins as a new one, %s. What it had is kept as %s.",
+			was[:8], d.self[:8], filepath.Join(d.cfg.DataDir, boltlog.LeftName))
+	} else if was != "" {
 		add("storage_lost", "edgeraft members list", "This device lost its storage (what is left is kept as %s). As %s it takes the place of %s, which it was.",
 			filepath.Join(d.cfg.DataDir, boltlog.DamagedName), d.self[:8], was[:8])
 	} else if _, err := os.Stat(filepath.Join(d.cfg.DataDir, boltlog.DamagedName)); err == nil {
@@ -225,7 +238,7 @@ func (d *device) votersHeard(st server.Status) int {
 func urgent(ws []api.Warning) bool {
 	for _, w := range ws {
 		switch w.Code {
-		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full":
+		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full", "disk_full":
 			return true
 		}
 	}

@@ -14,6 +14,7 @@ import (
 // Nothing of this waits for the card: sysfs is memory, and so is what statfs
 // answers from.
 func (a *agent) fillStorage(s *api.Storage) {
+	s.Disk = disk(a.db.Room())
 	spending := a.db.Spending()
 	s.Saves, s.Written = a.db.Stats().Saves, written(spending)
 	c, err := card.Read(card.Sys, a.cfg.DataDir)

@@ -213,6 +213,12 @@ func storageLine(s api.Storage) string {
 	if s.Snapshot > 0 {
 		line += fmt.Sprintf(", snapshot at %d", s.Snapshot)
 	}
+	if d := s.Disk; d != nil {
+		line += fmt.Sprintf("; database %s, %s of it unused", size(d.FileBytes), size(d.UnusedBytes))
+		if d.Mode != api.DiskOK {
+			line += ", DISK " + strings.ToUpper(printable(d.Mode))
+		}
+	}
 	if s.Error != "" {
 		line += ", FAILED: " + printable(s.Error)
 	}

@@ -205,11 +205,14 @@ const (
 	originCut       = "cut, started again"
 	originKilledCut = "killed, cut, started again"
 	originCutKilled = "cut, killed, started again"
+	originFull      = "the disk is full"
+	originFullAgain = "full, killed, started again"
 )
 
-// round records five stories of one seed and tries each n states: a device
+// round records seven stories of one seed and tries each n states: a device
 // from its creation on; the same killed, or cut off, somewhere and started
-// again; and both, in both orders.
+// again; both, in both orders; and on a disk that becomes full, killed and started
+// again with room.
 func (c *campaign) round(w teller, seed uint64, n int) {
 	r := rand.New(rand.NewPCG(seed, 2))
 	told := func(origin string, s story, steps int) (story, bool) {
@@ -225,6 +228,14 @@ func (c *campaign) round(w teller, seed uint64, n int) {
 	first, ok := told(originNew, newStory(rings[seed%uint64(len(rings))]), 30)
 	if !ok {
 		return
+	}
+	full := w
+	full.full = true
+	if s, err := full.goOn(first.killed(len(first.rec.Events)), 40, r.Uint64()); err != nil {
+		c.found(originFull, s, job{pos: len(s.rec.Events)}, err.Error())
+	} else {
+		c.try(originFull, s, n, r)
+		told(originFullAgain, s.killed(pick(r, s)), 10)
 	}
 	if second, ok := told(originKilled, first.killed(pick(r, first)), 10); ok {
 		if s, err := c.cutOff(second, r); err == nil {
@@ -267,7 +278,7 @@ func (c *campaign) report(began time.Time) {
 // TestCampaign cuts the power of boltlog at every kind of moment. With -states
 // it does so as often as is wanted.
 func TestCampaign(t *testing.T) {
-	const stories = 5
+	const stories = 7
 	rounds := max(2, *statesFlag/1000)
 	each := (*statesFlag + stories*rounds - 1) / (stories * rounds)
 	c := newCampaign(t, *seedFlag)

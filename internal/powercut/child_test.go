@@ -41,6 +41,7 @@ type request struct {
 type reply struct {
 	Err    string
 	Failed bool // it wraps boltlog.ErrFailed
+	Full   bool // it wraps raft.ErrDiskFull
 	Opened boltlog.Opened
 	// Verdict of check and inspect: "" if all is well.
 	Verdict string
@@ -124,7 +125,7 @@ func childMain() {
 		}
 		r, err := d.serve(q)
 		if err != nil {
-			r.Err, r.Failed = err.Error(), errors.Is(err, boltlog.ErrFailed)
+			r.Err, r.Failed, r.Full = err.Error(), errors.Is(err, boltlog.ErrFailed), errors.Is(err, raft.ErrDiskFull)
 		}
 		if err := out.Encode(r); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -39,6 +39,9 @@ type Disk struct {
 	events []Event
 	next   Ino
 	fault  func(Event) syscall.Errno
+
+	syncing sync.Mutex // one sync at a time, as on a card
+	slow    func() time.Duration
 }
 
 // Mount mounts the file system at dir, as it is in the page cache after r,
@@ -101,6 +104,33 @@ func (d *Disk) Fail(fault func(Event) syscall.Errno) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fault = fault
+}
+
+// Slow has each sync take so long, one after the other; everything else goes on
+// meanwhile. nil: as fast as may be.
+func (d *Disk) Slow(slow func() time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.slow = slow
+}
+
+// delay waits as long as the next sync is to take.
+func (d *Disk) delay() {
+	d.mu.Lock()
+	slow := d.slow
+	d.mu.Unlock()
+	if slow == nil {
+		return
+	}
+	d.syncing.Lock()
+	defer d.syncing.Unlock()
+	<-time.After(slow())
+}
+
+// Grows reports whether an event makes its file larger. It is for use by the
+// function given to Fail, while that is asked about it.
+func (d *Disk) Grows(e Event) bool {
+	return e.Kind == Write && e.Off+int64(len(e.Data)) > d.image.Size(e.Ino)
 }
 
 // do records an event and makes it happen, unless it is to fail. The caller

@@ -85,13 +85,13 @@ func TestDiskGoesOn(t *testing.T) {
 func TestDiskFails(t *testing.T) {
 	disk, dir := mount(t, newStory(smallRing).rec)
 	shell(t, dir, "printf old > a; sync a; sync .; printf new > a")
-	fault, _ := once(1, syscall.EIO)
+	fault, _, _ := once(disk, 1, syscall.EIO)
 	disk.Fail(fault)
 	if err := exec.Command("sync", filepath.Join(dir, "a")).Run(); err == nil {
 		t.Error("the sync did not fail")
 	}
 	shell(t, dir, "sync a") // says that all is well, and it is not
-	fault, _ = once(1, syscall.ENOSPC)
+	fault, _, _ = once(disk, 1, syscall.ENOSPC)
 	disk.Fail(fault)
 	before := disk.Len()
 	if out, err := exec.Command("sh", "-c", "printf more >> "+filepath.Join(dir, "a")).CombinedOutput(); err == nil {

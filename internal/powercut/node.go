@@ -31,6 +31,7 @@ var (
 	_ fs.NodeReader    = (*node)(nil)
 	_ fs.NodeWriter    = (*node)(nil)
 	_ fs.NodeFsyncer   = (*node)(nil)
+	_ fs.NodeStatfser  = (*node)(nil)
 )
 
 func (n *node) mode() uint32 {
@@ -178,8 +179,16 @@ func (n *node) Write(_ context.Context, _ fs.FileHandle, data []byte, off int64)
 	return uint32(len(data)), 0
 }
 
+// Statfs says that there is room, also where writes will find none.
+func (n *node) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
+	out.Bsize, out.Blocks = BlockSize, 1<<20
+	out.Bfree, out.Bavail = out.Blocks, out.Blocks
+	return 0
+}
+
 // Fsync is fsync, fdatasync, and fsync of a directory.
 func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
+	n.disk.delay()
 	n.disk.mu.Lock()
 	defer n.disk.mu.Unlock()
 	return n.disk.do(Event{Kind: Sync, Ino: n.ino})

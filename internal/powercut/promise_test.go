@@ -164,9 +164,10 @@ func (p promise) part(got raft.Stored) (content, bool) {
 // mark is something that the program under test was told or answered, at a
 // place in the recording.
 type mark struct {
-	Start  *raft.Save      // a save begins
-	Done   bool            // it is acknowledged
-	Opened *boltlog.Opened // Open returned this
+	Start   *raft.Save      // a save begins
+	Done    bool            // it is acknowledged
+	Refused bool            // it was not begun, for want of room
+	Opened  *boltlog.Opened // Open returned this
 }
 
 // after is the promise after a mark. An error is an Open that broke it.
@@ -174,6 +175,8 @@ func (p promise) after(m mark) (promise, error) {
 	switch {
 	case m.Start != nil:
 		p.InFlight = m.Start
+	case m.Refused:
+		p.InFlight = nil
 	case m.Done:
 		p.Content, p.InFlight = p.Content.after(*p.InFlight), nil
 	case m.Opened != nil:

@@ -3,6 +3,7 @@ package powercut_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 
 	"github.com/edgeraft/edgeraft/internal/powercut"
@@ -95,6 +96,7 @@ type teller struct {
 	t      testing.TB
 	driver *child
 	early  bool // the log under test acknowledges before it saves
+	full   bool // no file can become larger once the device has started
 }
 
 // goOn starts the device on the disk as s leaves it, has it save for a number
@@ -103,8 +105,11 @@ type teller struct {
 func (w teller) goOn(s story, steps int, seed uint64) (story, error) {
 	w.t.Helper()
 	disk, dir := mount(w.t, s.rec)
-	run := &run{story: s, disk: disk, dir: dir, driver: w.driver, early: w.early}
+	run := &run{story: s, disk: disk, dir: dir, driver: w.driver, early: w.early, full: w.full}
 	err := run.steps(steps, seed)
+	if w.full {
+		w.t.Logf("on a full disk %d of %d saves had no room", run.refusals, steps)
+	}
 	run.story.rec = disk.Recording()
 	if _, closed := w.driver.call(request{Op: "close"}); closed != nil && err == nil {
 		err = closed
@@ -120,7 +125,10 @@ type run struct {
 	dir    string
 	driver *child
 	early  bool
+	full   bool
 	now    promise
+	// refusals counts the saves for which there was no room.
+	refusals int
 }
 
 func (r *run) mark(m mark) error {
@@ -152,10 +160,26 @@ func (r *run) save(s raft.Save) error {
 	if err := r.mark(mark{Start: &s}); err != nil {
 		return err
 	}
-	if _, err := r.call(request{Op: "save", Save: s}); err != nil {
+	a, err := r.call(request{Op: "save", Save: s})
+	if a.Full && !a.Failed && (len(s.Entries) > 0 || s.Snapshot != nil) {
+		return r.refused(s)
+	}
+	if err != nil {
 		return err
 	}
 	return r.mark(mark{Done: true})
+}
+
+// refused does what is done with a save for which there is no room: of it the hard
+// state is saved, for which there must be.
+func (r *run) refused(s raft.Save) error {
+	if err := r.mark(mark{Refused: true}); err != nil {
+		return err
+	}
+	r.refusals++
+	state := s.State
+	state.Commit = max(min(state.Commit, r.now.Content.last()), r.now.Content.State.Commit)
+	return r.save(raft.Save{Seq: s.Seq, State: state})
 }
 
 func (r *run) steps(n int, seed uint64) error {
@@ -166,8 +190,16 @@ func (r *run) steps(n int, seed uint64) error {
 	if err := r.open(); err != nil {
 		return err
 	}
+	if r.full {
+		r.disk.Fail(func(e powercut.Event) syscall.Errno {
+			if r.disk.Grows(e) {
+				return syscall.ENOSPC
+			}
+			return 0
+		})
+	}
 	source := rand.New(rand.NewPCG(seed, 1))
-	work := workload{r: source}
+	work := workload{r: source, growing: r.full}
 	for range n {
 		if source.IntN(30) == 0 && !r.early {
 			if _, err := r.call(request{Op: "close"}); err != nil {

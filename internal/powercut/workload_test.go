@@ -11,6 +11,8 @@ import (
 type workload struct {
 	r   *rand.Rand
 	seq uint64
+	// growing: larger entries and hardly a snapshot, so that a disk is full soon.
+	growing bool
 }
 
 // next is a save that follows on c.
@@ -33,13 +35,13 @@ func (w *workload) next(c content) raft.Save {
 		s.State.Term++
 		s.State.Vote = ""
 		w.entries(&s, s.State.Commit+1+raft.Index(w.r.IntN(int(last-s.State.Commit))))
-	case what < 28 && s.State.Commit > had: // a snapshot of its own
+	case what < 28 && s.State.Commit > had && (!w.growing || what == 20): // a snapshot of its own
 		s.Snapshot = w.snapshot(c, had+1+raft.Index(w.r.IntN(int(s.State.Commit-had))))
 		s.First += raft.Index(w.r.IntN(int(s.Snapshot.Index + 2 - s.First)))
 		if w.r.IntN(2) == 0 {
 			w.entries(&s, last+1)
 		}
-	case what < 31: // the leader's snapshot in the place of everything
+	case what < 31 && !w.growing: // the leader's snapshot in the place of everything
 		s.State.Term++
 		s.State.Vote = ""
 		s.State.Commit += 1 + raft.Index(w.r.IntN(12))
@@ -71,6 +73,9 @@ func (w *workload) entries(s *raft.Save, first raft.Index) {
 			Index: first + i, Term: s.State.Term, Kind: raft.EntryCommand, ID: raft.ProposalID(w.r.Uint64()), Time: raft.Time(first + i),
 		}
 		size := 1 + w.r.IntN(200)
+		if w.growing {
+			size *= 16
+		}
 		if w.r.IntN(40) == 0 {
 			size = 1 + w.r.IntN(10000)
 		}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -15,6 +16,11 @@ type disk struct {
 	results chan result
 	window  window
 
+	// Of the goroutine alone:
+	state raft.HardState // the last one that is durable
+	full  bool           // what waits did not fit: it is tried again now and then
+	short bool           // as reported last
+
 	mu      sync.Mutex
 	waiting *raft.Save
 	arrived uint64        // saves that waiting was merged of
@@ -24,15 +30,21 @@ type disk struct {
 	ended   chan struct{}
 }
 
-// result reports that everything up to Save seq is durable, or the final error.
+// result reports how far saves are durable, or the final error.
 type result struct {
-	seq uint64
-	err error
+	seq   uint64 // everything up to this Save is, 0: nothing new
+	state uint64 // the hard state of this Save is, 0: nothing new
+	short bool   // there is no room for further commands
+	err   error
 }
 
-func newDisk(log Log, w window) *disk {
+// roomEvery is how often it is looked whether there is room again. Where the file
+// system says that there is none it costs no write.
+const roomEvery = time.Second
+
+func newDisk(log Log, w window, state raft.HardState) *disk {
 	return &disk{
-		log: log, window: w, results: make(chan result, 1),
+		log: log, window: w, state: state, results: make(chan result, 1),
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
@@ -96,33 +108,115 @@ func (d *disk) collect() bool {
 
 func (d *disk) run() {
 	defer close(d.ended)
-	for {
+	if d.short = d.log.Short(); d.short {
 		select {
-		case <-d.wake:
+		case d.results <- result{short: true}:
 		case <-d.quit:
-			return
-		}
-		if !d.collect() {
-			return
-		}
-		s, arrived := d.take()
-		if s == nil {
-			continue
-		}
-		began := time.Now()
-		d.setBegan(began)
-		err := d.log.Save(*s)
-		d.setBegan(time.Time{})
-		d.window.written(s, arrived, began, time.Now())
-		select {
-		case d.results <- result{s.Seq, err}:
-		case <-d.quit:
-			return
-		}
-		if err != nil {
 			return
 		}
 	}
+	retry := time.NewTicker(roomEvery)
+	defer retry.Stop()
+	retry.Stop()
+	for ticking := false; ; {
+		if again := d.full || d.short; again != ticking {
+			ticking = again
+			if again {
+				retry.Reset(roomEvery)
+			} else {
+				retry.Stop()
+			}
+		}
+		select {
+		case <-d.wake:
+			if d.full && !d.promising() {
+				continue
+			}
+		case <-retry.C:
+		case <-d.quit:
+			return
+		}
+		if !d.full && !d.collect() {
+			return
+		}
+		r, tell := d.write()
+		if !tell {
+			continue
+		}
+		select {
+		case d.results <- r:
+		case <-d.quit:
+			return
+		}
+		if r.err != nil {
+			return
+		}
+	}
+}
+
+// write writes what waits, and reports what there is to tell.
+func (d *disk) write() (r result, tell bool) {
+	s, arrived := d.take()
+	if s != nil {
+		began := time.Now()
+		d.setBegan(began)
+		r.err = d.log.Save(*s)
+		d.setBegan(time.Time{})
+		d.window.written(s, arrived, began, time.Now())
+		switch {
+		case errors.Is(r.err, raft.ErrDiskFull):
+			r = d.writeState(s)
+			d.putBack(*s, arrived)
+		case r.err == nil:
+			r.seq, d.state, d.full = s.Seq, s.State, false
+		}
+	}
+	r.short = d.log.Short()
+	tell = r.seq != 0 || r.state != 0 || r.err != nil || r.short != d.short
+	d.short = r.short
+	return r, tell
+}
+
+// writeState writes what there is always room for: of a save that did not fit the
+// hard state, where somebody waits for it.
+func (d *disk) writeState(s *raft.Save) (r result) {
+	d.full = true
+	if !d.changes(s) {
+		return r
+	}
+	alone := raft.Save{Seq: s.Seq, State: s.State, Founding: s.Founding, First: s.First}
+	switch err := d.log.Save(alone); {
+	case errors.Is(err, raft.ErrDiskFull):
+	case err != nil:
+		r.err = err
+	default:
+		r.state, d.state = s.Seq, s.State
+	}
+	return r
+}
+
+// changes reports whether s has another hard state than is durable, apart from the
+// commit index.
+func (d *disk) changes(s *raft.Save) bool {
+	return s.State.Term != d.state.Term || s.State.Vote != d.state.Vote || s.State.Cluster != d.state.Cluster || s.Founding != nil
+}
+
+// promising reports whether such a save waits.
+func (d *disk) promising() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.waiting != nil && d.changes(d.waiting)
+}
+
+// putBack has what did not fit wait again, before what came meanwhile.
+func (d *disk) putBack(s raft.Save, arrived uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.waiting != nil {
+		s.Merge(*d.waiting)
+	}
+	d.waiting = &s
+	d.arrived += arrived
 }
 
 // stop ends the goroutine and waits for a write under way: whoever owns the

@@ -38,8 +38,14 @@ type BatchComms interface {
 // Log is stable storage.
 type Log interface {
 	// Save makes s durable as a whole before it returns nil. It is called from
-	// one goroutine. Any error is final.
+	// one goroutine. With raft.ErrDiskFull nothing was written, and it is called
+	// again with the same and more; meanwhile a Save of a hard state alone, whose
+	// commit index counts for nothing, must succeed. Any other error is final.
 	Save(s raft.Save) error
+	// Short reports whether there is so little room left that no further command
+	// should be taken. It is asked between saves, and while it says so now and
+	// then; it may do something about it. It must be quick where all is well.
+	Short() bool
 }
 
 // App is the state machine.

@@ -82,8 +82,22 @@ type card struct {
 	mu     sync.Mutex
 	delay  time.Duration
 	fail   error
+	full   bool // only hard states fit
 	stored raft.Stored
 	saves  int
+}
+
+// Short says that there is no room as soon as nothing more fits.
+func (c *card) Short() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.full
+}
+
+func (c *card) setFull(full bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.full = full
 }
 
 func (c *card) Save(s raft.Save) error {
@@ -95,6 +109,9 @@ func (c *card) Save(s raft.Save) error {
 	defer c.mu.Unlock()
 	if c.fail != nil {
 		return c.fail
+	}
+	if c.full && (len(s.Entries) > 0 || s.Snapshot != nil) {
+		return raft.ErrDiskFull
 	}
 	c.saves++
 	c.stored.State = s.State

@@ -22,17 +22,25 @@ func (s *Server) restore(snap *raft.Snapshot) {
 	s.releaseReaders()
 }
 
+// shortShare is how much earlier snapshots are taken while the disk is short of
+// room: they let the log shrink.
+const shortShare = 8
+
 // snapshot lets the App's state take the place of the log when enough of it was
 // applied since the last time.
 func (s *Server) snapshot() {
-	if s.sinceSnapshot < s.cfg.SnapshotBytes || s.failed != nil {
+	enough := s.cfg.SnapshotBytes
+	if s.core.Short() {
+		enough /= shortShare
+	}
+	if s.sinceSnapshot < enough || s.failed != nil {
 		return
 	}
 	s.sinceSnapshot = 0
 	switch err := s.core.Snapshot(s.parts.App.Snapshot()); {
 	case errors.Is(err, raft.ErrBusy):
 		// The disk is behind with the last one: again in a while.
-		s.sinceSnapshot = s.cfg.SnapshotBytes / 2
+		s.sinceSnapshot = enough / 2
 	case err != nil:
 		// The state is larger than a snapshot may be: the log goes on, up to
 		// its limit.

@@ -18,7 +18,7 @@ type written struct {
 // below 0, each when the one before is durable.
 func handIn(t *testing.T, w window, sync, pause time.Duration, n int) written {
 	c := &card{delay: sync}
-	d := newDisk(c, w)
+	d := newDisk(c, w, raft.HardState{})
 	go d.run()
 	at := make(map[uint64]time.Time)
 	var out written
@@ -106,7 +106,7 @@ func TestVotesDoNotWait(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		c := &card{delay: time.Millisecond}
-		d := newDisk(c, window{fixed: time.Minute, last: before})
+		d := newDisk(c, window{fixed: time.Minute, last: before}, raft.HardState{})
 		go d.run()
 		began := time.Now()
 		small.Seq = 1

@@ -77,6 +77,7 @@ type (
 		ConflictTerm  raft.Term  `cbor:"5,keyasint,omitempty"`
 		ConflictIndex raft.Index `cbor:"6,keyasint,omitempty"`
 		Received      raft.Index `cbor:"7,keyasint,omitempty"`
+		Short         bool       `cbor:"8,keyasint,omitempty"`
 	}
 	forward struct {
 		Boot      uint64     `cbor:"1,keyasint,omitempty"`

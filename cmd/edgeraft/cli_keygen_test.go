@@ -1,0 +1,86 @@
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/internal/seal"
+)
+
+// A rotation of a device whose agent does not run is one of its key file.
+func TestKeysOffline(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "cluster.key")
+	keys := func(args ...string) outcome {
+		return runWith(t, []string{"EDGERAFT_KEY_FILE=" + file, "EDGERAFT_SOCKET=" + filepath.Join(dir, "s")}, "", args...)
+	}
+	if got := keys("keygen", "--rotate"); got.code == 0 || !strings.Contains(got.stderr, "no such file") {
+		t.Errorf("without a key: %+v", got)
+	}
+	old := seal.NewKey()
+	if err := seal.WriteKeyFile(file, old, false); err != nil {
+		t.Fatal(err)
+	}
+	got := keys("keygen", "--rotate", "--json")
+	var changed api.KeyChanged
+	if err := json.Unmarshal([]byte(got.stdout), &changed); err != nil || got.code != 0 {
+		t.Fatalf("%+v: %v", got, err)
+	}
+	next, err := seal.ParseKey(changed.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(when string, first seal.Key, n int) {
+		t.Helper()
+		r, err := seal.ReadRing(file)
+		if err != nil || !r.First().Equal(first) || len(r.Keys()) != n {
+			t.Errorf("%s: %d keys, %v", when, len(r.Keys()), err)
+		}
+	}
+	want("after --rotate", next, 2)
+	if got := keys("keygen", "--rotate"); got.code == 0 || !strings.Contains(got.stderr, "another rotation") {
+		t.Errorf("again: %+v", got)
+	}
+	if got := keys("keygen", "--drop-old"); got.code == 0 || !strings.Contains(got.stderr, "--force") {
+		t.Errorf("not known whether all have it: %+v", got)
+	}
+	want("after what was refused", next, 2)
+	third := seal.NewKey()
+	if got := keys("join", "--add", third.Text()); got.code != 0 || strings.Contains(got.stdout, third.Text()) {
+		t.Errorf("join --add: %+v", got)
+	}
+	want("after join --add", third, 3)
+	if got := keys("keygen", "--drop-old", "--force"); got.code != 0 || !strings.Contains(got.stdout, third.ID().String()) {
+		t.Errorf("--drop-old --force: %+v", got)
+	}
+	want("after --drop-old --force", third, 1)
+	for _, wrong := range [][]string{{"keygen", "--rotate", "--drop-old"}, {"keygen", "--rotate", "--out", "x"}, {"join", "--add", "er1-abc"}} {
+		if got := keys(wrong...); got.code != 2 {
+			t.Errorf("%v: %+v", wrong, got)
+		}
+	}
+}
+
+func TestKeyWarnings(t *testing.T) {
+	behind := []api.MemberKeys{{ID: "bbbbbbbbbbbbbbbb", Name: "pi2"}}
+	for name, c := range map[string]struct {
+		keys api.Keys
+		want string // part of the first warning and of what to do
+	}{
+		"one key":          {api.Keys{Preferred: "1"}, ""},
+		"waiting":          {api.Keys{Preferred: "2", Older: []string{"1"}, Waiting: behind}, "pi2 (bbbbbbbb).edgeraft join --add"},
+		"all have it":      {api.Keys{Preferred: "2", Older: []string{"1"}}, "still accepted here.edgeraft keygen --drop-old"},
+		"this one has not": {api.Keys{Preferred: "1", Ahead: behind}, "this device lacks: pi2 (bbbbbbbb).edgeraft join --add"},
+	} {
+		ws := keyWarnings(c.keys)
+		if len(ws) == 0 && c.want == "" {
+			continue
+		}
+		if len(ws) != 1 || !strings.Contains(ws[0].Message+ws[0].Next, c.want) {
+			t.Errorf("%s: %+v, want %q", name, ws, c.want)
+		}
+	}
+}
