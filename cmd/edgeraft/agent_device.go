@@ -59,7 +59,7 @@ func (a *agent) runDevice(ctx context.Context, ring seal.Ring) error {
 	a.setDevice(d)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	parts := []func(context.Context) error{d.runServer, d.discover, d.takeHints, d.exchangeKeys, d.rememberAddresses}
+	parts := []func(context.Context) error{d.runServer, d.awaitTwin, d.discover, d.takeHints, d.exchangeKeys, d.rememberAddresses}
 	errs := make(chan error, len(parts))
 	for _, run := range parts {
 		go func() { errs <- run(ctx) }()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -82,6 +83,26 @@ func oldest(st server.Status, own uint32) []api.Warning {
 		}
 	}
 	return nil
+}
+
+// awaitTwin ends the device when another one says that it knows a later boot of
+// it: this is the older of two.
+func (d *device) awaitTwin(ctx context.Context) error {
+	var first, second <-chan struct{} // there are two transports at most
+	for i, path := range d.comms.sealed {
+		if i == 0 {
+			first = path.sealer.Superseded()
+		} else {
+			second = path.sealer.Superseded()
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-first:
+	case <-second:
+	}
+	return latchTwin(d.cfg.DataDir, fmt.Errorf("a later boot of %s is known: %w", d.self, server.ErrTwin))
 }
 
 // twinName is the file in data_dir that says that it is a copy. The database is
