@@ -7,11 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/integration/lab"
 )
 
@@ -137,6 +139,40 @@ func TestLinksInDocs(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
 				t.Errorf("%s links to %s: %v", page, m[1], err)
 			}
+		}
+	}
+}
+
+// TestSocketPageIsComplete: the page has every call, every code of an error and
+// every field of the status.
+func TestSocketPageIsComplete(t *testing.T) {
+	page, err := os.ReadFile("../docs/socket.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range []struct{ file, pattern string }{
+		{"../app/route.go", `^\t"(/v1/[a-z/]+|/[a-z]+)":\s+\{`},
+		{"../app/api/api.go", `^\tCode\w+\s+= "(\w+)"`},
+	} {
+		text, err := os.ReadFile(source.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(`(?m)`+source.pattern).FindAllStringSubmatch(string(text), -1)
+		if len(found) < 10 {
+			t.Errorf("%s: only %d were found", source.file, len(found))
+		}
+		for _, m := range found {
+			if !regexp.MustCompile(regexp.QuoteMeta(m[1]) + `\b`).Match(page) {
+				t.Errorf("docs/socket.md says nothing of %s (%s)", m[1], source.file)
+			}
+		}
+	}
+	status := reflect.TypeFor[api.Status]()
+	for i := range status.NumField() {
+		name, _, _ := strings.Cut(status.Field(i).Tag.Get("json"), ",")
+		if !strings.Contains(string(page), "`"+name) {
+			t.Errorf("docs/socket.md says nothing of the status's field %s", name)
 		}
 	}
 }

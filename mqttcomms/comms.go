@@ -111,7 +111,7 @@ func Start(cfg Config) (*Comms, error) {
 		// A random start: parts from before and after a restart must not be taken
 		// for those of one payload.
 		nextPayload: rand.Uint32(),
-		since:       time.Now(),
+		since:       time.Now(), lonelyPatience: lonelyFirst,
 	}
 	for _, text := range cfg.Access.Brokers {
 		b, err := parseBroker(text)

@@ -75,12 +75,16 @@ func (c *conn) write(p []byte) error {
 	return err
 }
 
+// now is the connection's clock.
+func (c *conn) now() time.Duration { return time.Since(c.began) }
+
+// lastReceived is when something was last received, on the connection's clock.
+func (c *conn) lastReceived() time.Duration { return time.Duration(c.received.Load()) }
+
 // quiet is for how long nothing was sent, or nothing received, whichever is
-// longer, and for how long nothing was received.
-func (c *conn) quiet() (either, received time.Duration) {
-	now := time.Since(c.began)
-	received = now - time.Duration(c.received.Load())
-	return max(received, now-time.Duration(c.sent.Load())), received
+// longer.
+func (c *conn) quiet() time.Duration {
+	return c.now() - min(c.lastReceived(), time.Duration(c.sent.Load()))
 }
 
 var errBadPacket = errors.New("the broker breaks the protocol")

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
@@ -48,7 +50,8 @@ func newSealer(t testing.TB, k seal.Key, self raft.NodeID, boot uint64) *seal.Se
 // embedded is a broker in this process.
 type embedded struct {
 	*mochi.Server
-	url string
+	url  string
+	once sync.Once
 }
 
 // newBroker starts a broker that ends with the test. address is "127.0.0.1:0"
@@ -73,12 +76,12 @@ func newBroker(t testing.TB, address string, hook mochi.Hook, change ...func(*mo
 		t.Fatal(err)
 	}
 	go s.Serve()
-	e := &embedded{s, "mqtt://" + l.Address()}
+	e := &embedded{Server: s, url: "mqtt://" + l.Address()}
 	t.Cleanup(e.stop)
 	return e
 }
 
-func (e *embedded) stop() { _ = e.Close() }
+func (e *embedded) stop() { e.once.Do(func() { _ = e.Close() }) }
 
 func (e *embedded) address() string { return strings.TrimPrefix(e.url, "mqtt://") }
 
@@ -207,4 +210,24 @@ func freePort(t testing.TB) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// writeFile makes a file that ends with the test.
+func writeFile(t testing.TB, text string, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func replaceFile(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -29,27 +29,26 @@ func (p pinger) Run(ctx context.Context, _ net.Conn, keepAlive uint16) error {
 	patience := time.Duration(keepAlive) * time.Second * 3 / 4
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	pinged := false
+	var pinged time.Duration // when, on the connection's clock; 0: nothing is awaited
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
 		}
-		either, received := p.conn.quiet()
-		switch {
-		case pinged && received >= patience:
+		if pinged > 0 && p.conn.lastReceived() < pinged {
 			return errSilentBroker
-		case either >= patience:
-			if _, err := packets.NewControlPacket(packets.PINGREQ).WriteTo(p.conn); err != nil {
-				return err
-			}
-			pinged = true
-			timer.Reset(patience)
-		default:
-			pinged = false
-			timer.Reset(patience - either)
 		}
+		pinged = 0
+		if quiet := p.conn.quiet(); quiet < patience {
+			timer.Reset(patience - quiet)
+			continue
+		}
+		pinged = p.conn.now()
+		if _, err := packets.NewControlPacket(packets.PINGREQ).WriteTo(p.conn); err != nil {
+			return err
+		}
+		timer.Reset(patience)
 	}
 }
 

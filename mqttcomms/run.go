@@ -93,7 +93,7 @@ func (c *Comms) lonely(ctx context.Context) <-chan struct{} {
 		return alone
 	}
 	c.mu.Lock()
-	patience := jitter(max(c.lonelyPatience, lonelyFirst))
+	patience := jitter(c.lonelyPatience)
 	c.mu.Unlock()
 	c.wg.Go(func() {
 		timer := time.NewTimer(patience)

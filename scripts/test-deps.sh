@@ -3,7 +3,7 @@
 # iproute2, nftables, avahi-daemon and dbus (discovery, integration), qemu-user-static
 # (the three-process test as ARM code), mmdebstrap, systemd-container and systemd
 # (integration/systemd), zsh and fish (their completion), python3 and nodejs (the
-# examples in docs). On Debian and its
+# examples in docs), mosquitto (MQTT; its service is stopped again). On Debian and its
 # relatives, as root; elsewhere it says what to install, which is a failure only
 # with EDGERAFT_TEST_NO_SKIP=1.
 set -eu
@@ -23,6 +23,7 @@ need systemd-nspawn systemd-container
 need systemd-analyze systemd
 need zsh zsh
 need fish fish
+need mosquitto mosquitto
 need python3 python3
 need node nodejs
 need curl curl
@@ -40,3 +41,13 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get -q update || echo "test-deps.sh: apt-get update failed; trying with the index there is" >&2
 # shellcheck disable=SC2086 # a list of packages
 apt-get -q -y install --no-install-recommends $missing
+case "$missing" in
+*mosquitto*)
+	# The tests start brokers of their own; a service must not stay behind.
+	if command -v systemctl >/dev/null 2>&1 && [ -d /run/systemd/system ]; then
+		systemctl disable --now mosquitto
+	elif [ -x /etc/init.d/mosquitto ]; then
+		/etc/init.d/mosquitto stop || true # it was not started
+	fi
+	;;
+esac

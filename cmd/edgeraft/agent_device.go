@@ -59,7 +59,7 @@ func (a *agent) runDevice(ctx context.Context, ring seal.Ring) error {
 	a.setDevice(d)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	parts := []func(context.Context) error{d.runServer, d.discover, d.takeHints, d.exchangeKeys, d.rememberAddresses}
+	parts := []func(context.Context) error{d.runServer, d.awaitTwin, d.discover, d.takeHints, d.exchangeKeys, d.rememberAddresses}
 	errs := make(chan error, len(parts))
 	for _, run := range parts {
 		go func() { errs <- run(ctx) }()
@@ -117,7 +117,7 @@ func (a *agent) newDevice(ring seal.Ring) (*device, error) {
 		Tick: tick, Name: a.cfg.Name, Version: buildVersion(), Session: newSession(), SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
 		ManualJoin: a.cfg.Join == joinManual, MaxVoters: a.cfg.MaxVoters, DeadAfter: a.cfg.DeadAfter, Replaces: id.Replaces,
 		CommitWindow: window, AdaptiveWindow: adaptive,
-	}, server.Parts{Comms: comms, Log: &diskReporter{Log: a.db, log: a.log, dir: a.cfg.DataDir}, App: a.top, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader, told: a.changed}}, a.opened.Stored)
+	}, server.Parts{Comms: comms, Log: &diskReporter{Log: a.db, log: a.log, dir: a.cfg.DataDir}, App: a.top, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader, told: a.changed, grace: a.cfg.Timing.Election}}, a.opened.Stored)
 	if err != nil {
 		return nil, errors.Join(err, comms.Close())
 	}
@@ -221,12 +221,20 @@ type reporter struct {
 	lost func(leader raft.NodeID) // told when it is the leader no more
 	told func(server.Change)      // told of each change; nil: nobody is
 	last server.Change
+	// grace is how long there may be no leader without a line in the log: one
+	// that hands over leaves a moment without any.
+	grace time.Duration
+	alone *time.Timer // will tell that there is no leader
 
 	foreignTold time.Time
 }
 
 // Changed implements server.Monitor. Candidacies come and go and are not told.
 func (r *reporter) Changed(c server.Change) {
+	if r.alone != nil && c.Leader != "" {
+		r.alone.Stop()
+		r.alone = nil
+	}
 	if r.last.Leader != "" && c.Leader != r.last.Leader {
 		r.lost(r.last.Leader)
 	}
@@ -236,7 +244,9 @@ func (r *reporter) Changed(c server.Change) {
 	case c.Leader != r.last.Leader && c.Leader != "":
 		r.log.Info("a leader is known", "leader", c.Leader, "name", nameOf(c.Config, c.Leader), "term", c.Term)
 	case c.Leader != r.last.Leader && r.last.Leader != "":
-		r.log.Warn("no leader is known", "term", c.Term)
+		r.alone = time.AfterFunc(r.grace, func() {
+			r.log.Warn("no leader is known: see edgeraft status", "since_term", c.Term, "for", r.grace)
+		})
 	}
 	if c.Cluster != r.last.Cluster && r.last.Config != nil {
 		r.log.Info("this device belongs to a cluster", "cluster_id", c.Cluster)
@@ -249,7 +259,7 @@ func (r *reporter) Changed(c server.Change) {
 	}
 	if c.Foreign != r.last.Foreign && time.Since(r.foreignTold) > foreignEvery {
 		r.foreignTold = time.Now()
-		r.log.Error("a second cluster with this name and key exists; the two never mix", "cluster_id", c.Cluster, "other", c.Foreign, "heard_from", c.ForeignFrom, "what_to_do", foreignAdvice)
+		r.log.Error(foreignText(c.Cluster, c.Foreign), "cluster_id", c.Cluster, "other", c.Foreign, "heard_from", c.ForeignFrom)
 	}
 	r.last = c
 }

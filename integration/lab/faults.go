@@ -65,3 +65,17 @@ func (n *Network) Loss(percent int) {
 	}
 	run(n.t, []string{"ip", "netns", "exec", n.bridgeSpace(), "nft", "-f", "-"}, strings.Join(script, "\n")+"\n")
 }
+
+// ClientIsolation keeps devices from reaching each other, as access points do for
+// their clients, while all others reach them and they those; or ends that.
+func (n *Network) ClientIsolation(on bool, devices ...int) {
+	n.t.Helper()
+	NeedCommand(n.t, "bridge", "iproute2")
+	state := "off"
+	if on {
+		state = "on"
+	}
+	for _, i := range devices {
+		run(n.t, []string{"bridge", "-n", n.bridgeSpace(), "link", "set", "dev", port(i), "isolated", state}, "")
+	}
+}

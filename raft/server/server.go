@@ -33,6 +33,8 @@ type Server struct {
 	join          joiner
 	hello         hello
 	drops         Drops
+	answered      answered
+	held          map[raft.NodeID]Holding
 	clock         clock
 	due           due
 }
@@ -92,8 +94,8 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.failed != nil {
 		return s.failed
 	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	timer := newAlarm()
+	defer timer.stop()
 	if err := s.loop(ctx, timer, func() bool { return true }); err != nil {
 		return err
 	}
@@ -102,9 +104,9 @@ func (s *Server) Run(ctx context.Context) error {
 
 // loop runs until ctx ends or goOn says no, or with an error until storage
 // fails.
-func (s *Server) loop(ctx context.Context, timer *time.Timer, goOn func() bool) error {
+func (s *Server) loop(ctx context.Context, timer *alarm, goOn func() bool) error {
 	for goOn() {
-		timer.Reset(s.sleep())
+		timer.set(s.sleep())
 		if err := s.wait(ctx, timer); err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -123,7 +125,7 @@ func (s *Server) loop(ctx context.Context, timer *time.Timer, goOn func() bool) 
 // handOver lets another device lead before this one stops, so that the cluster
 // need not wait for an election timeout (§3.10). It takes a few round trips, or
 // as long as the core tries: about the election timeout.
-func (s *Server) handOver(timer *time.Timer) error {
+func (s *Server) handOver(timer *alarm) error {
 	if s.core.Transfer("") != nil {
 		return nil // not the leader, or nobody could take over
 	}
@@ -154,7 +156,7 @@ func (s *Server) end() {
 
 // wait blocks until there is an input, and takes in a bounded number of those
 // that are there, so that they share a save and a message.
-func (s *Server) wait(ctx context.Context, timer *time.Timer) error {
+func (s *Server) wait(ctx context.Context, timer *alarm) error {
 	received := s.parts.Comms.Received()
 	select {
 	case <-ctx.Done():
@@ -169,6 +171,7 @@ func (s *Server) wait(ctx context.Context, timer *time.Timer) error {
 			return err
 		}
 	case <-timer.C:
+		timer.rang()
 	}
 	for range maxBatch {
 		select {
@@ -220,10 +223,12 @@ func (s *Server) receive(m raft.Message) {
 	if s.hello.probation > 0 {
 		return // lost, as far as the sender knows
 	}
+	s.noteHolding(m)
 	switch err := s.core.Step(m); {
 	case err == nil:
 	case errors.Is(err, raft.ErrForeign):
 		s.foreign(m)
+		s.answerForeign(m)
 	default:
 		s.drops.Unexpected++
 	}
