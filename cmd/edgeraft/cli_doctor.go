@@ -27,7 +27,7 @@ var doctorCommand = command{
 		"card, and removes them. Each finding comes with its remedy. Exit code 1 means that something is\n" +
 		"wrong; advice alone is 0. Whether firewalls and switches let multicast through it cannot tell:\n" +
 		"edgeraft why tells who is not heard.",
-	example: "sudo edgeraft doctor",
+	example: "edgeraft doctor",
 	define: func(*flag.FlagSet) action {
 		return func(ctx context.Context, inv *invocation) error {
 			c, err := inv.config()
