@@ -140,8 +140,12 @@ func (s *Server) receiveJoinAnswer(m raft.Message, b raft.JoinAnswer) {
 		s.failed = fmt.Errorf("%s (boot %d) is known to %s: %w", s.cfg.Core.ID, b.Known.Boot, m.From, ErrTwin)
 		return
 	}
+	conf := s.core.Config()
+	if _, member := conf.Member(m.From); !member || s.hello.probation == 0 {
+		return
+	}
 	s.hello.vouched[m.From] = true
-	if conf := s.core.Config(); len(s.hello.vouched) >= max(conf.Quorum()-1, 1) {
+	if len(s.hello.vouched) >= max(conf.Quorum()-1, 1) {
 		s.hello.probation = 0
 	}
 }

@@ -183,3 +183,34 @@ func TestTheLevelIsThatOfTheOldest(t *testing.T) {
 		w.haltAll()
 	})
 }
+
+// Only members vouch for a device that starts, and nothing is kept of others: who
+// holds the key can answer under any number of IDs.
+func TestOnlyMembersVouch(t *testing.T) {
+	conf := &raft.Configuration{}
+	for i := range 3 {
+		conf.Members = append(conf.Members, raft.Member{ID: testID(i), Role: raft.Voter})
+	}
+	cluster := raft.ClusterIDFrom([16]byte{1})
+	s, err := New(Config{
+		Core: raft.Config{ID: testID(0), ElectionTicks: 30, HeartbeatTicks: 10, Random: func(int) int { return 0 }, Boot: 1},
+		Tick: testTick, Session: 1,
+	}, Parts{Comms: (&lan{inbox: map[raft.NodeID]chan raft.Message{}}).port(testID(0)), Log: &card{}, App: &list{}}, raft.Stored{
+		State:   raft.HardState{Cluster: cluster, Term: 1},
+		Entries: []raft.Entry{{Index: 1, Term: 1, Kind: raft.EntryConfig, Config: conf}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.beginProbation()
+	for i := range 200 {
+		s.receive(raft.Message{Cluster: cluster, From: testID(10 + i), To: testID(0), Body: raft.JoinAnswer{}})
+	}
+	if s.hello.probation == 0 || len(s.hello.vouched) > 0 {
+		t.Errorf("%d strangers vouched", len(s.hello.vouched))
+	}
+	s.receive(raft.Message{Cluster: cluster, From: testID(2), To: testID(0), Body: raft.JoinAnswer{}})
+	if s.hello.probation > 0 {
+		t.Error("a member did not count")
+	}
+}
