@@ -214,3 +214,42 @@ func TestOnlyMembersVouch(t *testing.T) {
 		t.Error("a member did not count")
 	}
 }
+
+// A copy of a blank device, as of an image that was taken after the first start,
+// takes no part in a founding: the others could found a cluster with each.
+func TestACopyOfABlankDeviceIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, lan: &lan{inbox: map[raft.NodeID]chan raft.Message{}, cut: map[raft.NodeID]bool{}}}
+		for i := range 3 {
+			w.devices = append(w.devices, &device{id: testID(i), card: &card{delay: time.Millisecond}, expect: 3})
+		}
+		w.boot(w.devices[0], nil)
+		w.boot(w.devices[1], nil)
+		<-time.After(5 * time.Second)
+		w.halt(w.devices[0]) // a restart is none
+		w.boot(w.devices[0], nil)
+		<-time.After(5 * time.Second)
+		original := w.lan.inbox[testID(0)]
+		twin := &device{id: testID(0), card: &card{delay: time.Millisecond}, salt: 1 << 40, boot: 1, expect: 3}
+		w.boot(twin, nil)
+		select {
+		case err := <-twin.ended:
+			if !errors.Is(err, ErrTwin) {
+				t.Errorf("the copy ended with %v, want ErrTwin", err)
+			}
+		case <-time.After(time.Minute):
+			t.Error("the copy goes on")
+			twin.stop()
+		}
+		w.lan.mu.Lock()
+		w.lan.inbox[testID(0)] = original
+		w.lan.mu.Unlock()
+		w.boot(w.devices[2], nil)
+		w.eventually("a cluster is founded", func() bool { return w.status(w.devices[0]).Leader != "" })
+		w.mustPropose(w.devices[0], "without the copy")
+		if st := w.status(w.devices[1]); st.Drops.Foreign > 0 || st.Config.Voters() != 3 {
+			t.Errorf("%d foreign messages, %d voters", st.Drops.Foreign, st.Config.Voters())
+		}
+		w.haltAll()
+	})
+}
