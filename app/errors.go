@@ -78,6 +78,7 @@ var known = []struct {
 		"try again when it is"},
 	{raft.ErrBadChange, http.StatusConflict, api.CodeConflict, 0,
 		"see edgeraft members list"},
+	{ErrRefused, http.StatusConflict, api.CodeConflict, 0, ""},
 	{ErrBadKey, http.StatusBadRequest, api.CodeBadRequest, 0,
 		"give the text that edgeraft init or edgeraft keygen printed"},
 	{ErrKeysInUse, http.StatusConflict, api.CodeConflict, 0,

@@ -183,6 +183,9 @@ func (s *Server) join(req *request) error {
 	if err := req.json(&body); err != nil {
 		return err
 	}
+	if body.LeaveCluster != "" {
+		return s.startOver(req, body)
+	}
 	key := strings.TrimSpace(body.Key) // it often comes from a file
 	if key == "" {
 		return badRequest("the key is empty; give the text that edgeraft init or edgeraft keygen printed")

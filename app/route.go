@@ -32,6 +32,7 @@ var fixedPaths = map[string][]endpoint{
 		serve: (*Server).list}},
 	// Watchers have a limit of their own.
 	"/v1/backup":  {{method: http.MethodGet, params: []string{"consistency", "timeout"}, serve: (*Server).backup}},
+	"/v1/recover": {{method: http.MethodPost, params: []string{"timeout"}, body: smallBody, key: keyRefused, serve: (*Server).recoverCluster}},
 	"/v1/restore": {{method: http.MethodPost, params: []string{"timeout"}, stream: true, key: keyRefused, serve: (*Server).restore}},
 	"/v1/watch":   {{method: http.MethodGet, params: []string{"from", "prefix"}, exempt: true, serve: (*Server).watch}},
 	"/v1/events":  {{method: http.MethodGet, params: []string{"from"}, exempt: true, serve: (*Server).eventStream}},

@@ -20,6 +20,7 @@ type Config struct {
 	Founder Founder
 	Keys    KeyKeeper // nil: the keys cannot be changed
 	Archive Archive   // nil: there are no backups
+	Rescuer Rescuer   // nil: nothing is recovered
 	Store   *kv.Store
 	History *History // the one whose Publish observes Store
 	Events  *Events  // nil for none: a device that never changes
@@ -33,6 +34,7 @@ type Server struct {
 	founder Founder
 	keys    KeyKeeper
 	archive Archive
+	rescuer Rescuer
 	store   *kv.Store
 	history *History
 	cluster *Events
@@ -65,6 +67,7 @@ func New(c Config) *Server {
 		founder:  c.Founder,
 		keys:     c.Keys,
 		archive:  c.Archive,
+		rescuer:  c.Rescuer,
 		store:    c.Store,
 		history:  c.History,
 		cluster:  c.Events,

@@ -2,7 +2,6 @@ package boltlog
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,7 +12,7 @@ import (
 // Names of what Replace puts aside: the newest database, and the one before.
 const (
 	DamagedName      = databaseName + ".damaged"
-	DamagedOlderName = DamagedName + ".older"
+	DamagedOlderName = DamagedName + olderSuffix
 )
 
 // maxReplaces is how many earlier identities are remembered.
@@ -29,25 +28,17 @@ const maxReplaces = 8
 // A power cut in between leaves ErrLostDatabase, and Replace can be called again,
 // as after any error; with raft.ErrDiskFull when there is room.
 func Replace(dir string, opt Options) error {
-	if err := opt.complete(); err != nil {
-		return fmt.Errorf("replace the database in %s: %w", dir, err)
-	}
-	lock, err := lockDir(dir)
-	if err != nil {
-		return fmt.Errorf("replace the database in %s: %w", dir, err)
-	}
-	err = replaceLocked(dir, opt)
-	if older := filepath.Join(dir, DamagedOlderName); noSpace(err) && os.Remove(older) == nil {
-		// Of two that were put aside the older is worth less than a device at work.
-		err = replaceLocked(dir, opt)
-	}
-	if err := errors.Join(explained(err), lock.Close()); err != nil {
-		return fmt.Errorf("replace the database in %s: %w", dir, err)
-	}
-	return nil
+	return locked(dir, "replace the database in", opt, func(opt Options) error {
+		err := replaceLocked(dir, DamagedName, opt)
+		if older := filepath.Join(dir, DamagedOlderName); noSpace(err) && os.Remove(older) == nil {
+			// Of two that were put aside the older is worth less than a device at work.
+			err = replaceLocked(dir, DamagedName, opt)
+		}
+		return err
+	})
 }
 
-func replaceLocked(dir string, opt Options) error {
+func replaceLocked(dir, aside string, opt Options) error {
 	known, err := readIdentity(dir)
 	if err != nil {
 		return err
@@ -72,7 +63,7 @@ func replaceLocked(dir string, opt Options) error {
 	if err := prepareIdentity(dir, fresh, n); err != nil {
 		return errors.Join(err, os.Remove(filepath.Join(dir, databaseName+newSuffix)))
 	}
-	if err := putAside(dir); err != nil {
+	if err := putAside(dir, aside); err != nil {
 		return err
 	}
 	// The identity goes first: it says that there was a device, so that a missing
@@ -80,9 +71,9 @@ func replaceLocked(dir string, opt Options) error {
 	return errors.Join(publish(filepath.Join(dir, identityName), n), publish(filepath.Join(dir, databaseName), n))
 }
 
-// putAside renames the database, where there is one, and keeps the one that was
-// put aside before.
-func putAside(dir string) error {
+// putAside gives the database another name, where there is one, and keeps the one
+// that has that already.
+func putAside(dir, as string) error {
 	path := func(name string) string { return filepath.Join(dir, name) }
 	if _, err := os.Stat(path(databaseName)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -90,10 +81,10 @@ func putAside(dir string) error {
 		}
 		return err
 	}
-	if err := os.Rename(path(DamagedName), path(DamagedOlderName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Rename(path(as), path(as+olderSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Rename(path(databaseName), path(DamagedName)); err != nil {
+	if err := os.Rename(path(databaseName), path(as)); err != nil {
 		return err
 	}
 	return syncDir(dir)

@@ -18,12 +18,9 @@ import (
 
 var (
 	foundings = flag.Int("foundings", 2, "how many foundings to run")
+	quietOnly = flag.Bool("undisturbed", false, "only foundings that nothing disturbs, to see how long they take")
 	firstRun  = flag.Uint64("founding", 1, "the seed of the first")
 )
-
-// quietRuns of each size measure how long a founding takes that nothing
-// disturbs; the other runs are disturbed.
-const quietRuns = 5
 
 // story is what happens in a founding. Its seed decides all but the timing of
 // the processes.
@@ -42,7 +39,7 @@ func newStory(seed uint64) *story {
 	if s.expect < 9 {
 		s.devices += s.rng.IntN(2)
 	}
-	if s.quiet = (seed/3)%3 == 0 && *foundings > 2; s.quiet {
+	if s.quiet = (seed/3)%3 == 0 && *foundings > 2 || *quietOnly; s.quiet {
 		s.devices, s.loss = s.expect, 0
 	}
 	return s
@@ -53,6 +50,7 @@ func newStory(seed uint64) *story {
 // one cluster must come of it.
 //
 //	go test ./integration -run 'Founding$' -v -timeout 0 -foundings 200
+//	go test ./integration -run 'Founding$' -v -timeout 0 -foundings 60 -undisturbed
 func TestFounding(t *testing.T) {
 	if emulated() {
 		t.Skip("NOT TESTED: multicast does not work under user-mode emulation")

@@ -76,13 +76,27 @@ func TestCopiedDataDirectory(t *testing.T) {
 	c.awaitProgress(c.agents)
 	original := c.agents[1]
 	original.proc.Kill()
-	if out, err := exec.Command("cp", "-a", filepath.Join(original.dir, "data"), filepath.Join(second.dir, "data")).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	image := filepath.Join(t.TempDir(), "image")
+	for _, to := range []string{image, filepath.Join(second.dir, "data")} {
+		if out, err := exec.Command("cp", "-a", filepath.Join(original.dir, "data"), to).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
 	}
 	original.start()
 	c.awaitProgress(c.agents)
 
-	for _, when := range []string{"at first", "again"} {
+	for _, when := range []string{"at first", "again", "of an older boot"} {
+		if when == "of an older boot" { // as when an image is written that was taken long ago
+			original.proc.Kill()
+			original.start()
+			c.awaitProgress(c.agents)
+			if err := os.RemoveAll(filepath.Join(second.dir, "data")); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := exec.Command("cp", "-a", image, filepath.Join(second.dir, "data")).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		}
 		second.proc = net.Start(second.i, lab.Command{Name: "the copy", Args: append(program, "run"), Env: second.env})
 		if err := second.proc.Wait(30 * time.Second * slowness); err == nil {
 			t.Errorf("%s: the copy ended as if all were well", when)

@@ -10,6 +10,7 @@ type Status struct {
 	Commit   Index
 	Applied  Index // handed out to be applied
 	Last     Index
+	LastTerm Term // of that entry
 	Stable   Index
 	LogBytes int
 	// Short says that storage has no room for further commands.
@@ -46,7 +47,7 @@ type PeerStatus struct {
 func (c *Core) Status() Status {
 	s := Status{
 		ID: c.cfg.ID, Cluster: c.hard.Cluster, Role: c.role, Term: c.hard.Term, Leader: c.leader,
-		Commit: c.commit, Applied: c.applied, Last: c.log.last(), Stable: c.log.stable,
+		Commit: c.commit, Applied: c.applied, Last: c.log.last(), LastTerm: c.log.lastTerm(), Stable: c.log.stable,
 		LogBytes: c.log.bytes, Short: c.store.short, Snapshot: c.snapshotIndex(), First: c.log.base + 1, Config: c.conf(), ConfigIndex: c.confs.index(), Removed: c.Removed(),
 		Level: c.ClusterLevel(), Founding: c.foundingStatus(),
 	}

@@ -182,9 +182,11 @@ type Node struct {
 	Term    uint64 `json:"term"`
 	Commit  uint64 `json:"commit"`
 	Applied uint64 `json:"applied"`
-	Last    uint64 `json:"last"`   // last index of its log
-	Stable  uint64 `json:"stable"` // last index on its stable storage
-	PID     int    `json:"pid"`
+	Last    uint64 `json:"last"` // last index of its log
+	// LastTerm is the term of its last entry.
+	LastTerm uint64 `json:"last_term"`
+	Stable   uint64 `json:"stable"` // last index on its stable storage
+	PID      int    `json:"pid"`
 }
 
 // Cluster is what this device knows of its cluster.
@@ -218,6 +220,10 @@ type Member struct {
 	// while that is not known. Paths are all ways to it.
 	RoundTripUS int64  `json:"round_trip_us,omitempty"`
 	Paths       []Path `json:"paths,omitempty"`
+	// LastIndex and LastTerm are how far its log reached when it last said so,
+	// wanting to lead; absent when it has not.
+	LastIndex uint64 `json:"last_index,omitempty"`
+	LastTerm  uint64 `json:"last_term,omitempty"`
 	// Level is its protocol level, and Version that of its program, as it said
 	// last; absent where this device has not heard.
 	Level   uint32 `json:"level,omitempty"`
@@ -314,6 +320,10 @@ type Setup struct {
 // JoinRequest is the body of POST /v1/join.
 type JoinRequest struct {
 	Key string `json:"key"`
+	// LeaveCluster, where not empty, has the device leave the cluster of this
+	// UUID, to which it belongs, and come back as a new device with nothing
+	// stored. Key may then be empty: it keeps the one that it has.
+	LeaveCluster string `json:"leave_cluster,omitempty"`
 }
 
 // MemberRequest is the body of POST /v1/members: the device to admit as a

@@ -41,12 +41,13 @@ func (a *App) Snapshot() []byte {
 	inner := a.inner.Snapshot()
 	t := &a.table
 	b := make([]byte, 0, len(inner)+t.snapshotBytes())
-	if t.barrier == 0 {
-		b = append(b, mark, snapshotVersion)
-		b = binary.AppendUvarint(b, uint64(t.floor))
-	} else {
-		b = append(b, mark, snapshotBarrierVersion)
-		b = binary.AppendUvarint(b, uint64(t.floor))
+	version := byte(snapshotVersion)
+	if t.barrier != 0 {
+		version = snapshotBarrierVersion
+	}
+	b = append(b, mark, version)
+	b = binary.AppendUvarint(b, uint64(t.floor))
+	if t.barrier != 0 {
 		b = binary.AppendUvarint(b, uint64(t.barrier))
 	}
 	b = binary.AppendUvarint(b, uint64(t.n))

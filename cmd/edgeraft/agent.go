@@ -45,8 +45,10 @@ type agent struct {
 	keyBrought chan seal.Key // takes one
 	haveKey    atomic.Bool   // the device is up or starting
 
+	rescue rescue
+
 	mu       sync.Mutex
-	setup    sync.Mutex // held by Init and Join, one at a time
+	setup    sync.Mutex // held by Init, Join, Recover and StartOver, one at a time
 	device   *device    // nil until there is a key
 	deviceUp chan struct{}
 }

@@ -59,7 +59,7 @@ func (a *agent) runDevice(ctx context.Context, ring seal.Ring) error {
 	a.setDevice(d)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	parts := []func(context.Context) error{d.runServer, d.discover, d.takeHints, d.exchangeKeys, d.rememberAddresses}
+	parts := []func(context.Context) error{d.runServer, d.awaitTwin, d.discover, d.takeHints, d.exchangeKeys, d.rememberAddresses}
 	errs := make(chan error, len(parts))
 	for _, run := range parts {
 		go func() { errs <- run(ctx) }()
@@ -259,7 +259,7 @@ func (r *reporter) Changed(c server.Change) {
 	}
 	if c.Foreign != r.last.Foreign && time.Since(r.foreignTold) > foreignEvery {
 		r.foreignTold = time.Now()
-		r.log.Error("a second cluster with this name and key exists; the two never mix", "cluster_id", c.Cluster, "other", c.Foreign, "heard_from", c.ForeignFrom, "what_to_do", foreignAdvice)
+		r.log.Error(foreignText(c.Cluster, c.Foreign), "cluster_id", c.Cluster, "other", c.Foreign, "heard_from", c.ForeignFrom)
 	}
 	r.last = c
 }

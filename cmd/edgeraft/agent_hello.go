@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -43,7 +44,7 @@ const (
 	foreignFor = 10 * time.Minute
 	twinFor    = time.Hour
 
-	foreignAdvice = "keep one: on each device of the other, stop the agent, delete its data_dir and start it again, so that it joins this one; or give the other cluster another name"
+	foreignAdvice = "keep one: edgeraft join --as-new on each device of the other, so that it joins this one; or give the other cluster another name"
 )
 
 // strangerWarnings tell of other clusters of this name, and of devices that run
@@ -51,9 +52,7 @@ const (
 func (d *device) strangerWarnings(st server.Status) []api.Warning {
 	var ws []api.Warning
 	if ago, ok := st.Drops.ForeignAgo(); ok && ago < foreignFor {
-		ws = append(ws, api.Warning{Code: "foreign_cluster", Next: "edgeraft status   (on that device)", Message: fmt.Sprintf(
-			"A second cluster with this name and key exists: %s, heard from %s %v ago. The two never mix. To end this, %s.",
-			st.Drops.LastForeign, st.Drops.LastForeignFrom, ago.Round(time.Second), foreignAdvice)})
+		ws = append(ws, foreignWarning(st, ago))
 	}
 	for _, m := range st.Config.Members {
 		a := st.Known[m.ID]
@@ -84,6 +83,26 @@ func oldest(st server.Status, own uint32) []api.Warning {
 		}
 	}
 	return nil
+}
+
+// awaitTwin ends the device when another one says that it knows a later boot of
+// it: this is the older of two.
+func (d *device) awaitTwin(ctx context.Context) error {
+	var first, second <-chan struct{} // there are two transports at most
+	for i, path := range d.comms.sealed {
+		if i == 0 {
+			first = path.sealer.Superseded()
+		} else {
+			second = path.sealer.Superseded()
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-first:
+	case <-second:
+	}
+	return latchTwin(d.cfg.DataDir, fmt.Errorf("a later boot of %s is known: %w", d.self, server.ErrTwin))
 }
 
 // twinName is the file in data_dir that says that it is a copy. The database is

@@ -74,6 +74,7 @@ func fillNode(s *api.Status, st server.Status) {
 	n := &s.Node
 	n.Role, n.Term = st.Role.String(), uint64(st.Term)
 	n.Commit, n.Applied, n.Last, n.Stable = uint64(st.Commit), uint64(st.Applied), uint64(st.Last), uint64(st.Stable)
+	n.LastTerm = uint64(st.LastTerm)
 	_, member := st.Config.Member(st.ID)
 	switch {
 	case st.Removed:
@@ -102,6 +103,9 @@ func memberList(st server.Status, contacts map[raft.NodeID]contact, self raft.No
 			am.Address, am.Transport, am.RoundTripUS, am.Paths = c.address, c.transport, c.roundTrip.Microseconds(), c.paths
 			ms := c.lastHeard.Milliseconds()
 			am.LastContactMS = &ms
+		}
+		if h, ok := st.Held[m.ID]; ok && m.ID != self {
+			am.LastIndex, am.LastTerm = uint64(h.Index), uint64(h.Term)
 		}
 		if a, ok := st.Known[m.ID]; ok {
 			am.Level, am.Version = a.Level, a.Version
@@ -157,7 +161,10 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("no_leader", "edgeraft status   (on each of the others)", "No leader is known: of %d voters %d must be reachable, %d were heard lately.",
 			st.Config.Voters(), st.Config.Quorum(), d.votersHeard(st))
 	}
-	if was := d.wasMember(st); was != "" {
+	if was := d.wasMember(st); was != "" && d.startedOver() {
+		add("started_over", "edgeraft status", "This device left its cluster, where it was %s, and joins as a new one, %s. What it had is kept as %s.",
+			was[:8], d.self[:8], filepath.Join(d.cfg.DataDir, boltlog.LeftName))
+	} else if was != "" {
 		add("storage_lost", "edgeraft members list", "This device lost its storage (what is left is kept as %s). As %s it takes the place of %s, which it was.",
 			filepath.Join(d.cfg.DataDir, boltlog.DamagedName), d.self[:8], was[:8])
 	} else if _, err := os.Stat(filepath.Join(d.cfg.DataDir, boltlog.DamagedName)); err == nil {

@@ -22,6 +22,7 @@ var commands = []command{
 	eventsCommand,
 	backupCommand,
 	restoreCommand,
+	recoverCommand,
 	logVerifyCommand,
 	logDumpCommand,
 	keygenCommand,

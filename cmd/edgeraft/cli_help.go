@@ -74,7 +74,7 @@ func isCommandGroup(word string) bool {
 }
 
 // comingCommands are described in the product's plan and not there yet.
-var comingCommands = []string{"recover"}
+var comingCommands []string
 
 func unknownCommand(name string) error {
 	if slices.Contains(comingCommands, name) {

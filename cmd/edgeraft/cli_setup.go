@@ -41,7 +41,12 @@ var joinCommand = command{
 	define: func(flags *flag.FlagSet) action {
 		file := flags.String("file", "", "read the key from `FILE`")
 		add := flags.Bool("add", false, "a new key of the cluster that this device belongs to")
+		asNew := flags.Bool("as-new", false, "leave the cluster that this device belongs to, put aside what it has, and join as a new device, with the key it has if none is given")
+		yes := flags.Bool("yes", false, "do not ask, with --as-new")
 		return func(ctx context.Context, inv *invocation) error {
+			if *asNew {
+				return inv.startOver(ctx, *file, *yes)
+			}
 			key, err := inv.joinKey(*file)
 			if err != nil {
 				return err

@@ -23,7 +23,18 @@ const socketGroup = "edgeraft"
 
 // runAgent runs the agent until ctx ends (then it returns nil) or something
 // fails that only a restart can mend. load reads the configuration again.
-func runAgent(ctx context.Context, cfg Config, load func() (Config, error), stderr io.Writer, env map[string]string) (err error) {
+func runAgent(ctx context.Context, cfg Config, load func() (Config, error), stderr io.Writer, env map[string]string) error {
+	for {
+		err := runAgentOnce(ctx, cfg, load, stderr, env)
+		if !errors.Is(err, errAgain) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// runAgentOnce runs it until that, or until it must begin anew: then it returns
+// errAgain.
+func runAgentOnce(ctx context.Context, cfg Config, load func() (Config, error), stderr io.Writer, env map[string]string) (err error) {
 	if err := actAsOwner(cfg.DataDir, filepath.Dir(cfg.Socket)); err != nil {
 		return fmt.Errorf("start the agent: %w", err)
 	}
@@ -88,7 +99,7 @@ func (a *agent) run(ctx context.Context, listener, scrapes net.Listener, load fu
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	server := app.New(app.Config{
-		Node: a, Founder: a, Keys: a, Archive: a, Store: a.store, History: a.history, Events: a.events, Log: a.log,
+		Node: a, Founder: a, Keys: a, Archive: a, Rescuer: a, Store: a.store, History: a.history, Events: a.events, Log: a.log,
 		Limits: app.Limits{MaxValueBytes: a.cfg.Limits.CommandBytes},
 	})
 	var tasks sync.WaitGroup
@@ -103,13 +114,15 @@ func (a *agent) run(ctx context.Context, listener, scrapes net.Listener, load fu
 	if scrapes != nil {
 		task(func(ctx context.Context) error { return server.ServeScrapes(ctx, scrapes) })
 	}
-	task(func(ctx context.Context) error {
-		ring, err := a.awaitKey(ctx)
-		if err != nil || ctx.Err() != nil {
+	deviceCtx := a.rescue.begin(ctx, stop)
+	task(func(context.Context) error {
+		defer close(a.rescue.deviceEnded)
+		ring, err := a.awaitKey(deviceCtx)
+		if err != nil || deviceCtx.Err() != nil {
 			return err
 		}
 		a.haveKey.Store(true)
-		return a.runDevice(ctx, ring)
+		return a.runDevice(deviceCtx, ring)
 	})
 	task(func(ctx context.Context) error { a.manager.feed(ctx, a.progress); return nil })
 	task(func(ctx context.Context) error {
@@ -119,6 +132,11 @@ func (a *agent) run(ctx context.Context, listener, scrapes net.Listener, load fu
 	// The socket has its queue, so whoever connects from now on is served.
 	a.manager.notify(daemon.SdNotifyReady)
 	<-ctx.Done()
+	if errors.Is(context.Cause(ctx), errAgain) {
+		a.manager.status("Begins anew")
+		tasks.Wait()
+		return errAgain
+	}
 	a.manager.notify(daemon.SdNotifyStopping)
 	a.manager.status("Stops")
 	tasks.Wait()

@@ -17,6 +17,7 @@ const tagLen = chacha20poly1305.Overhead
 //
 //	challenge  nonce (8), age of the epoch in µs and a flag (4)
 //	answer     nonce (8), how far below this packet's counter the floor is (4)
+//	superseded the number of a boot (8): superseded.go
 //	report     flags (1), then IDs of keys (8 each), 1 to 4
 //
 // with big-endian numbers. Kinds are never reused; unknown ones are dropped. A
@@ -71,6 +72,8 @@ func (s *Sealer) control(o opened, plain []byte, length int, via netip.AddrPort)
 	case kind == controlReport && len(plain) > reportHead && (len(plain)-reportHead)%len(KeyID{}) == 0 &&
 		(len(plain)-reportHead)/len(KeyID{}) <= maxRing:
 		return s.reported(o, plain, length)
+	case kind == controlSuperseded && len(plain) == supersededLen:
+		return s.superseded(o, plain)
 	}
 	return Received{Err: ErrControl}
 }

@@ -34,7 +34,8 @@
 // A receiver takes each counter of a session once. It remembers the newest
 // WindowSize counters; what is older is refused unseen. It keeps sessions of a
 // sender's highest boot number only: a packet of a lower one is refused
-// (ErrOldBoot). Two sessions of the same boot number come about when a device
+// (ErrOldBoot), and its sender told that it runs on an old copy of its database,
+// should it go on (superseded.go). Two sessions of the same boot number come about when a device
 // was restored from a copy; they stand side by side, each with its window.
 //
 // That memory ends with the receiver. So a session counts only once it has

@@ -201,6 +201,50 @@ func TestTwin(t *testing.T) {
 	wantErr(t, b, sealed(t, twin, "", "more of it"), ErrTwin)
 }
 
+// A device on an old copy of its database is told so, and one that is spoken to
+// with recordings of its past is not misled.
+func TestOutdatedDevicesAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := NewKey()
+		a, old, b := newSealer(t, k, "home", alice, 1), newSealer(t, k, "home", bob, 2), newSealer(t, k, "home", bob, 3)
+		pass(time.Second)
+		recorded := sealed(t, old, alice, "recorded of boot 2")
+		if got := shake(t, b, a, sealed(t, b, alice, "a packet of boot 3"), here); len(got) != 1 {
+			t.Fatalf("got %v", got)
+		}
+		forged := bytes.Clone(recorded)
+		forged[len(forged)-1]++
+		if in := a.Receive(forged, there); in.Reply != nil || !errors.Is(in.Err, ErrOldBoot) {
+			t.Errorf("a forged packet is answered: %+v", in)
+		}
+		pass(time.Second)
+		in := a.Receive(bytes.Clone(recorded), there)
+		if in.Reply == nil || !errors.Is(in.Err, ErrOldBoot) {
+			t.Fatalf("not told: %+v", in)
+		}
+		if len(in.Reply) > len(recorded) {
+			t.Errorf("the answer to %d bytes has %d", len(recorded), len(in.Reply))
+		}
+		if again := a.Receive(bytes.Clone(recorded), there); again.Reply != nil {
+			t.Error("told twice in a moment")
+		}
+		b.Receive(bytes.Clone(in.Reply), there)
+		select {
+		case <-b.Superseded():
+			t.Error("the newest boot believes that there is a later one")
+		default:
+		}
+		if got := old.Receive(in.Reply, there); !errors.Is(got.Err, ErrTwin) {
+			t.Errorf("%+v", got)
+		}
+		select {
+		case <-old.Superseded():
+		default:
+			t.Error("the old boot does not know")
+		}
+	})
+}
+
 // Sessions, and with them the pairs of subkey and nonce, differ from boot to boot
 // where the random source always gives the same, and within one boot number
 // where the database was set back. No clock has a part in it.

@@ -2,6 +2,7 @@ package seal
 
 import (
 	"crypto/cipher"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -44,6 +45,9 @@ type Packet struct {
 // finding out.
 func (s *Sealer) Receive(packet []byte, via netip.AddrPort) Received {
 	o, plain, err := s.open(packet)
+	if errors.Is(err, ErrOldBoot) {
+		return s.outdated(packet, err)
+	}
 	if err != nil {
 		return Received{Err: err}
 	}

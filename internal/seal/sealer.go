@@ -41,6 +41,10 @@ type Sealer struct {
 	senders map[deviceID]*sender // of proved sessions only, at most maxSenders
 	held    []heldPacket         // oldest first, at most maxHeld
 	used    uint64               // counts admissions, for sender.used
+
+	toldOutdated time.Time // guarded by mu
+	supersede    sync.Once
+	isSuperseded chan struct{}
 }
 
 // ringKey is one key of the ring, and what is derived from it.
@@ -71,7 +75,7 @@ func newWith(random [8]byte, key Key, cluster string, self raft.NodeID, boot uin
 	if err != nil {
 		return nil, fmt.Errorf("prepare encryption: %w", err)
 	}
-	s := &Sealer{cluster: cluster, self: id, senders: map[deviceID]*sender{}}
+	s := &Sealer{cluster: cluster, self: id, senders: map[deviceID]*sender{}, isSuperseded: make(chan struct{})}
 	binary.BigEndian.PutUint64(s.session[:], boot)
 	copy(s.session[8:], random[:])
 	s.epoch.begin(s.session)

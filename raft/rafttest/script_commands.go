@@ -20,8 +20,9 @@ type scriptCommand struct {
 // scriptCommands is made by a function, as quiet looks up others in it.
 func scriptCommands() map[string]scriptCommand {
 	return map[string]scriptCommand{
-		"cluster":  {"voters=N [blank=N] [inflight=N] [append=BYTES] [stall=TICKS] [trail=BYTES] [unsaved=BYTES] [proposals=N]", 1, -1, (*world).doCluster},
+		"cluster":  {"voters=N [blank=N] [expect=N] [inflight=N] [append=BYTES] [stall=TICKS] [trail=BYTES] [unsaved=BYTES] [proposals=N]", 1, -1, (*world).doCluster},
 		"found":    {"NODE", 1, 1, (*world).doFound},
+		"hear":     {"NODE NODE", 2, 2, (*world).doHear},
 		"timeout":  {"NODE", 1, 1, onRunning((*world).timeout)},
 		"elect":    {"NODE", 1, 1, (*world).doElect},
 		"tick":     {"NODE|all [TIMES]", 1, 2, (*world).doTick},
@@ -186,8 +187,9 @@ func (w *world) doCluster(args []string) error {
 		}
 		given[key] = v
 	}
-	voters, blank := given["voters"], given["blank"]
+	voters, blank, expect := given["voters"], given["blank"], given["expect"]
 	delete(given, "voters")
+	delete(given, "expect")
 	delete(given, "blank")
 	if voters+blank < 1 || voters+blank > 9 {
 		return errors.New("a cluster has 1 to 9 nodes")
@@ -203,7 +205,7 @@ func (w *world) doCluster(args []string) error {
 			return fmt.Errorf("there is no setting %q", key)
 		}
 	}
-	w.build(voters, blank, func(cfg *raft.Config) {
+	w.build(voters, blank, expect, func(cfg *raft.Config) {
 		to := fields(cfg)
 		for key, v := range given {
 			*to[key] = v

@@ -86,6 +86,9 @@ func tellSave(s raft.Save) string {
 	if len(s.Entries) > 0 {
 		text += ", " + tellEntries(s.Entries)
 	}
+	if s.Founding != nil {
+		text += tellPromise(s.Founding)
+	}
 	return text
 }
 
@@ -96,6 +99,9 @@ func kindOf(m raft.Message) string {
 			return what + "-granted"
 		}
 		return what + "-refused"
+	}
+	if kind := kindOfFounding(m.Body); kind != "" {
+		return kind
 	}
 	switch b := m.Body.(type) {
 	case raft.PreVoteRequest:
@@ -143,7 +149,7 @@ func tellMessage(m raft.Message) string {
 }
 
 func tellBody(body raft.Body) string {
-	text := ""
+	text := tellFounding(body)
 	add := func(format string, args ...any) { text += fmt.Sprintf(format, args...) }
 	switch b := body.(type) {
 	case raft.PreVoteRequest:

@@ -44,11 +44,15 @@ const (
 const scriptTimeout = 2*ElectionTicks - 1
 
 // build makes the cluster of a script. All random choices are fixed.
-func (w *world) build(voters, blank int, config func(*raft.Config)) {
+func (w *world) build(voters, blank, expect int, config func(*raft.Config)) {
 	w.Cluster = New(Options{Seed: 1, Voters: voters, Blank: blank, Config: func(cfg *raft.Config) {
 		cfg.Random = func(n int) int { return n - 1 }
+		if expect > 0 { // they say that they are there only where a script says so
+			cfg.Founding = raft.FoundingConfig{Expect: expect, Name: nodeName(cfg.ID), MaxVoters: 5}
+		}
 		config(cfg)
 	}})
+	w.opts.Expect = expect
 	// The network loses everything: what is sent goes into the links instead.
 	w.Net.Loss = 1000
 	w.Tap = w.carry
@@ -89,6 +93,9 @@ func (w *world) hand(m raft.Message) {
 	}
 	w.event(to, func() {
 		w.check.delivered(m)
+		if w.joining(to, m) {
+			return
+		}
 		w.input(to, "gets "+describe(m), func(core *raft.Core) { w.refused = core.Step(m) })
 	})
 }

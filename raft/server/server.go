@@ -33,6 +33,8 @@ type Server struct {
 	join          joiner
 	hello         hello
 	drops         Drops
+	answered      answered
+	held          map[raft.NodeID]Holding
 	clock         clock
 	due           due
 }
@@ -221,10 +223,12 @@ func (s *Server) receive(m raft.Message) {
 	if s.hello.probation > 0 {
 		return // lost, as far as the sender knows
 	}
+	s.noteHolding(m)
 	switch err := s.core.Step(m); {
 	case err == nil:
 	case errors.Is(err, raft.ErrForeign):
 		s.foreign(m)
+		s.answerForeign(m)
 	default:
 		s.drops.Unexpected++
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/edgeraft/edgeraft/raft"
@@ -16,6 +17,8 @@ type Status struct {
 	// TooLarge counts the snapshots that were not taken because the App's
 	// state has outgrown them: the log then grows to its limit.
 	TooLarge uint64
+	// Held is what members said that they hold, when they last wanted to lead.
+	Held map[raft.NodeID]Holding
 	// Known is what members said of themselves.
 	Known      map[raft.NodeID]Acquaintance
 	JoinReason string // why it is not admitted yet, where the cluster said so
@@ -28,7 +31,7 @@ type Status struct {
 func (s *Server) Status(ctx context.Context) (Status, error) {
 	var st Status
 	err := s.do(ctx, func() {
-		st = Status{Status: s.core.Status(), Applied: s.applied, Drops: s.drops, TooLarge: s.refused, JoinReason: s.join.reason, Writing: s.disk.writingFor(),
+		st = Status{Status: s.core.Status(), Applied: s.applied, Drops: s.drops, TooLarge: s.refused, JoinReason: s.join.reason, Writing: s.disk.writingFor(), Held: maps.Clone(s.held),
 			Known: make(map[raft.NodeID]Acquaintance, len(s.hello.known))}
 		for id, a := range s.hello.known {
 			st.Known[id] = *a

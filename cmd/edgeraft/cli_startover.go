@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/edgeraft/edgeraft/app/client"
+	"github.com/edgeraft/edgeraft/internal/seal"
+)
+
+// startOver is join --as-new: a device of a cluster that was recovered without it
+// comes back as a new one.
+func (inv *invocation) startOver(ctx context.Context, file string, yes bool) error {
+	c, origins, err := inv.configOrigins()
+	if err != nil {
+		return err
+	}
+	var key seal.Key
+	newKey := file != "" || len(inv.args) > 0
+	if newKey {
+		if key, err = inv.joinKey(file); err != nil {
+			return err
+		}
+	}
+	agent := client.New(agentSocket(c.Socket, origins["socket"] != "", systemSocket))
+	defer agent.Close()
+	ctx, cancel := context.WithTimeout(ctx, inv.timeout)
+	defer cancel()
+	status, err := agent.Status(ctx)
+	running := !isAbsent(err)
+	if !running {
+		status, err = storedStatus(ctx, c)
+	}
+	if err != nil {
+		return err
+	}
+	if status.Cluster.ID == "" {
+		return errors.New("this device belongs to no cluster, so it is new already; edgeraft join KEY gives it a key, if it has none")
+	}
+	fmt.Fprintf(inv.stderr, "This device leaves the cluster %s (%s). What it has, entries up to %d, is put aside, and it takes no part in that\ncluster any more; it joins as a new device.\n",
+		printable(status.Cluster.Name), printable(status.Cluster.ID), status.Node.Last)
+	if status.Cluster.Leader != "" {
+		fmt.Fprintf(inv.stderr, "That cluster has a leader and works: it counts on this device until another took its place.\n")
+	}
+	if !yes {
+		if err := inv.confirm("as new", "--yes"); err != nil {
+			return err
+		}
+	}
+	text := ""
+	if newKey {
+		text = key.Text()
+	}
+	if running {
+		_, err = agent.StartOver(ctx, status.Cluster.ID, text)
+	} else if err = actAsOwner(c.DataDir, ""); err == nil {
+		err = startOverFiles(c, key, newKey)
+	}
+	if err != nil {
+		return err
+	}
+	if inv.json {
+		return inv.sayJSON(map[string]string{"left_cluster_id": status.Cluster.ID})
+	}
+	inv.say("This device has left the cluster %s.", printable(status.Cluster.ID))
+	if !running {
+		inv.say("Now start the agent: systemctl start edgeraft, or: edgeraft run")
+	}
+	inv.say("It joins as a new device as soon as it finds a member. See: edgeraft status")
+	return nil
+}
