@@ -130,6 +130,7 @@ func TestRecoverFromALostMajority(t *testing.T) {
 		t.Errorf("%+v", w)
 	}
 	awaitWarning(t, three, "former_cluster")
+	(&whyFaults{t: t}).expect("recovered without it", one, "was given up for lost and recovered without it")
 	if !strings.Contains(one.proc.Log(), "recovered without it") || !strings.Contains(three.proc.Log(), "still belongs to the cluster") {
 		t.Error("the logs do not say so")
 	}

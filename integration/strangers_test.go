@@ -174,10 +174,10 @@ func TestTwoClustersOfOneName(t *testing.T) {
 				t.Errorf("%s does not name the other cluster: %s", a.name(), message)
 			}
 		}
-		if !strings.Contains(message, "delete its data_dir") {
+		if !strings.Contains(message, "edgeraft join --as-new") {
 			t.Errorf("%s does not say what to do: %s", a.name(), message)
 		}
-		if n := strings.Count(a.proc.Log(), "a second cluster with this name and key exists"); n != 1 {
+		if n := strings.Count(a.proc.Log(), "A second cluster with this name and key exists"); n != 1 {
 			t.Errorf("%s has %d lines about it in its log, want 1:\n%s", a.name(), n, a.proc.Log())
 		}
 	}

@@ -7,6 +7,7 @@ var commands = []command{
 	initCommand,
 	joinCommand,
 	statusCommand,
+	whyCommand,
 	membersListCommand,
 	membersAddCommand,
 	membersPromoteCommand,

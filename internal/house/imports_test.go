@@ -45,6 +45,7 @@ var mayImport = map[string]row{
 	"internal/seal":     {ours: []string{"raft"}, modules: []string{"golang.org/x/crypto"}},
 	"mqttcomms": {ours: []string{"internal/seal", "raft", "raft/wire"}, modules: []string{"github.com/eclipse/paho.golang"},
 		tests: []string{"github.com/mochi-mqtt/server/v2"}},
+	"internal/why": {ours: []string{"app/api"}},
 	"raft": {notStd: []string{
 		"context", "crypto/rand", "io", "log", "math/rand", "net", "os", "sync", "syscall", "time",
 	}},
