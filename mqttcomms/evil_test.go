@@ -233,6 +233,14 @@ func TestMaliciousBroker(t *testing.T) {
 	}
 	hook.act(false)
 	during := len(acked)
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, m := range all {
+				st, err := m.Status(context.Background())
+				t.Logf("%s, boot %d: %+v, %+v, %+v, %v", m.id, m.boot, m.comms.Status(), m.comms.Stats(), st.Status, err)
+			}
+		}
+	})
 	for _, m := range all {
 		eventually(t, "it works again", func() error { return propose(m, "good "+string(m.id), 2*time.Second) })
 	}
