@@ -8,6 +8,7 @@ var commands = []command{
 	joinCommand,
 	statusCommand,
 	whyCommand,
+	doctorCommand,
 	membersListCommand,
 	membersAddCommand,
 	membersPromoteCommand,

@@ -39,6 +39,7 @@ var mayImport = map[string]row{
 	"internal/compare/storage": {modules: []string{ // tests only; a module of its own
 		"github.com/hashicorp", "go.etcd.io/etcd/server/v3", "go.etcd.io/raft/v3", "go.uber.org/zap", "golang.org/x/sys",
 	}},
+	"internal/doctor":   {modules: []string{"golang.org/x/sys"}},
 	"internal/house":    {},
 	"internal/powercut": {modules: []string{"github.com/hanwen/go-fuse/v2"}}, // for tests only
 	"internal/paths":    {ours: []string{"raft"}},
