@@ -45,7 +45,7 @@ go run ./cmd/edgeraft demo --no-mdns
 [ "${1:-}" = quick ] && exit 0
 
 step "32 bits"
-GOARCH=386 CGO_ENABLED=0 go test -skip Planted ./raft/... ./boltlog ./app/... ./internal/... ./udpcomms
+GOARCH=386 CGO_ENABLED=0 go test -skip Planted ./raft/... ./boltlog ./app/... ./internal/... ./udpcomms ./mqttcomms
 
 step "static binaries for all targets"
 scripts/cross-build.sh
