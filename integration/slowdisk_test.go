@@ -162,12 +162,12 @@ func (c *cluster) offer(long time.Duration) slowFigures {
 	n := 0
 	for ; time.Since(began) < long; n++ {
 		<-tick.C
-		a := c.agents[n%3]
+		a, key := c.agents[n%3], fmt.Sprint("slow/", n%100)
 		under.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			sent := time.Now()
-			_, err := a.client.Put(ctx, fmt.Sprint("slow/", n%100), []byte("x"), client.PutOptions{})
+			_, err := a.client.Put(ctx, key, []byte("x"), client.PutOptions{})
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {

@@ -252,3 +252,31 @@ func TestVotersOfACharterAreOdd(t *testing.T) {
 		}
 	}
 }
+
+// TestAPromiseWaitsForTheWholeSave: that the hard state is durable, on a full disk,
+// says nothing of what was promised in a founding.
+func TestAPromiseWaitsForTheWholeSave(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]Body{
+		"promised": FoundingPrepare{Ballot: ballotOf(1, idB), Expect: 3},
+		"accepted": FoundingAccept{Ballot: ballotOf(1, idB), Expect: 3, Charter: charterOf(1, idA, idB, idC)},
+	} {
+		s := blankSingle(t, Founding{})
+		s.settle()
+		if err := s.Step(Message{From: idB, To: idA, Body: ask}); err != nil {
+			t.Fatal(err)
+		}
+		rd := s.Ready()
+		if rd.Save == nil || rd.Save.Founding == nil {
+			t.Fatalf("%s: nothing of it is saved: %+v", name, rd.Save)
+		}
+		s.SavedState(rd.Save.Seq)
+		if sent := s.Ready().Messages; len(sent) > 0 {
+			t.Errorf("%s: told when only the hard state was durable: %+v", name, sent)
+		}
+		s.Saved(rd.Save.Seq)
+		if sent := s.Ready().Messages; len(sent) != 1 {
+			t.Errorf("%s: not told once all was durable: %+v", name, sent)
+		}
+	}
+}

@@ -119,7 +119,7 @@ func (c *Core) Saved(seq uint64) {
 		n++
 	}
 	s.pending = append(s.pending[:0], s.pending[n:]...)
-	c.releaseHeld(seq)
+	c.releaseHeld(seq, true)
 	if voting && !c.voting() {
 		c.elapsed = 0 // only now may it have come of anything
 	}
@@ -129,8 +129,9 @@ func (c *Core) Saved(seq uint64) {
 
 // SavedState reports that the hard state of Save seq is on stable storage, while
 // its entries, and perhaps those of earlier ones, are not: a full disk still has
-// room for votes and terms. All that is withheld depends on those alone, since an
-// answer tells what of the log was durable when it was made.
+// room for votes and terms. What is withheld depends on those alone, since an answer
+// tells what of the log was durable when it was made; but for what was promised in
+// a founding, which waits for Saved.
 func (c *Core) SavedState(seq uint64) {
 	s := &c.store
 	if seq <= s.done || seq > s.seq {
@@ -142,7 +143,7 @@ func (c *Core) SavedState(seq uint64) {
 			s.savedTerm, s.savedVote = p.term, p.vote
 		}
 	}
-	c.releaseHeld(seq)
+	c.releaseHeld(seq, false)
 	if voting && !c.voting() {
 		c.elapsed = 0
 	}
@@ -162,17 +163,20 @@ func (c *Core) SetShort(short bool) {
 	}
 }
 
-func (c *Core) releaseHeld(seq uint64) {
+// releaseHeld lets go what waited for save seq, of which the whole is durable or
+// the hard state alone.
+func (c *Core) releaseHeld(seq uint64, whole bool) {
 	s := &c.store
-	n := 0
+	kept := s.held[:0]
 	for _, h := range s.held {
-		if h.seq > seq {
-			break
+		if h.seq > seq || !whole && foundingMessage(h.msg) {
+			kept = append(kept, h)
+			continue
 		}
 		c.out = append(c.out, h.msg)
-		n++
 	}
-	s.held = append(s.held[:0], s.held[n:]...)
+	clear(s.held[len(kept):])
+	s.held = kept
 }
 
 // truncateLog drops the entries from i on, everywhere they are known: a save
