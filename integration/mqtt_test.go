@@ -216,3 +216,61 @@ func (l *load) longestGap(a *agent, after time.Time) (gap time.Duration) {
 	}
 	return gap
 }
+
+// Steady loss on UDP makes devices go to the broker and back, but not all the
+// time, and costs no leader.
+func TestPathsUnderLoss(t *testing.T) {
+	if emulated() {
+		t.Skip("NOT TESTED: multicast does not work under user-mode emulation")
+	}
+	net := lab.New(t, 4)
+	b := newBroker(t, net, 4, false)
+	b.start()
+	c := &cluster{t: t, net: net}
+	for i := range 3 {
+		c.agents = append(c.agents, newAgent(t, net, i+1, append(b.settings("udp,mqtt"), "EDGERAFT_LOG_LEVEL=debug")...))
+	}
+	c.form()
+	c.load = startLoad(t, c.agents)
+	c.awaitProgress(c.agents)
+	before, err := c.awaitLeader(c.agents).status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	switches := func() (n int) {
+		for _, a := range c.agents {
+			n += strings.Count(a.proc.Log(), "another path is used")
+		}
+		return n
+	}
+	settled := switches()
+	net.LoseUDP(30)
+	const lasts = 20 * time.Second
+	began := time.Now()
+	for time.Since(began) < lasts {
+		c.awaitProgress(c.agents)
+	}
+	n := switches() - settled
+	t.Logf("%d changes of path on six ways in %v", n, lasts)
+	// A way is left at most once in a patience (1 s) and returned to as often.
+	if n > 60 {
+		t.Errorf("%d changes of path in %v", n, lasts)
+	}
+	for _, a := range c.agents {
+		gap := c.load.longestGap(a, began)
+		t.Logf("the longest time without an acknowledgement on %s: %v", a.name(), gap.Round(time.Millisecond))
+		if gap > 2*mqttElection {
+			t.Errorf("%s had nothing acknowledged for %v", a.name(), gap)
+		}
+	}
+	net.Loss(0)
+	c.load.end()
+	c.check("after loss on UDP")
+	after, err := c.awaitLeader(c.agents).status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !sameLeadership(before, after) {
+		t.Errorf("the leader changed: %+v, was %+v", after.Node, before.Node)
+	}
+}

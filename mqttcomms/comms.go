@@ -35,6 +35,8 @@ type Config struct {
 	Found, Lost func(raft.NodeID)
 	// Logger, when not nil, is told how the connection fares.
 	Logger *slog.Logger
+
+	homeFirst time.Duration // instead of the constant, for tests
 }
 
 func (cfg *Config) complete() error {
