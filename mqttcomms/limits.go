@@ -101,4 +101,8 @@ const (
 	homeProven = time.Minute
 	// logEvery is the least time between two log lines on one topic.
 	logEvery = time.Minute
+	// Why there is no connection is logged when it is something else than before,
+	// after maxOutageLines at most every outageLogEvery: texts may alternate.
+	maxOutageLines = 4
+	outageLogEvery = time.Hour
 )

@@ -70,7 +70,7 @@ func (c *Comms) open(ctx context.Context, index int) (*session, error) {
 	if ca != nil && ca.ReasonCode >= codeFirstError {
 		return nil, refusedConnect(ca)
 	} else if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, fmt.Errorf("connect: %w", explainEnd(err, b, files))
 	}
 	s.negotiated(ca)
 	if err := s.subscribe(ctx); err != nil {

@@ -49,7 +49,7 @@ func (n *Network) Heal() { n.t.Helper(); n.Partition() }
 func (n *Network) Loss(percent int) { n.t.Helper(); n.lose(percent, "") }
 
 // LoseUDP is Loss for UDP only.
-func (n *Network) LoseUDP(percent int) { n.t.Helper(); n.lose(percent, "ip protocol udp ") }
+func (n *Network) LoseUDP(percent int) { n.t.Helper(); n.lose(percent, "meta l4proto udp ") }
 
 // lose loses what matches.
 func (n *Network) lose(percent int, match string) {
