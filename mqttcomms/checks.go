@@ -66,7 +66,7 @@ func (s *session) selfTest(ctx context.Context) {
 	}
 	over := time.NewTimer(checkAfter)
 	defer over.Stop()
-	late := false
+	late, silent := false, 0
 	for _, topic := range own {
 		if !late {
 			select {
@@ -81,8 +81,13 @@ func (s *session) selfTest(ctx context.Context) {
 		select {
 		case <-s.echoes.of(topic):
 		default:
+			silent++
 			s.c.refuse(fmt.Sprintf("to receive what is published to %s: it does not come back (access control of the broker?)", topic))
 		}
+	}
+	if silent == len(own) {
+		s.end(errDeaf)
+		return
 	}
 	// From now on what goes to all need not come back.
 	_, err := s.client.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: t.all(), NoLocal: true, RetainHandling: retainNone}}})

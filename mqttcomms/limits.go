@@ -86,6 +86,10 @@ const (
 	// takenOverPause is the pause after another client took this one's place, so
 	// that two with one identity do not fight.
 	takenOverPause = 30 * time.Second
+	// After a connection on which nothing came there is a pause, from deafFirst
+	// doubling to deafAtMost.
+	deafFirst  = 500 * time.Millisecond
+	deafAtMost = time.Minute
 	// lonelyFirst is how long nobody may be heard at one of several brokers. It
 	// doubles up to lonelyAtMost.
 	lonelyFirst  = 10 * time.Second

@@ -15,7 +15,12 @@ var errSilentBroker = errors.New("the broker does not answer any more")
 // pinger keeps the connection alive and notices when it is not. Where something
 // is sent and received all the time it sends nothing; where the way is cut
 // without a word it notices within one and a half keep-alives.
-type pinger struct{ conn *conn }
+type pinger struct {
+	conn *conn
+	// end is told why the connection must end, before the library closes it and
+	// reports that too.
+	end func(error)
+}
 
 // Run implements paho.Pinger. keepAlive is in seconds; the broker may have
 // changed it.
@@ -37,6 +42,7 @@ func (p pinger) Run(ctx context.Context, _ net.Conn, keepAlive uint16) error {
 		case <-timer.C:
 		}
 		if pinged > 0 && p.conn.lastReceived() < pinged {
+			p.end(errSilentBroker)
 			return errSilentBroker
 		}
 		pinged = 0

@@ -10,10 +10,14 @@ import (
 // errLonely ends a connection to one of several brokers.
 var errLonely = errors.New("no other device was heard through this broker")
 
+// errDeaf ends a connection on which nothing comes that was subscribed to. Some
+// brokers lose the subscriptions of a client that comes back fast.
+var errDeaf = errors.New("the broker delivers nothing to this device (its access control, or it lost the subscriptions)")
+
 // run keeps a connection to a broker until Close.
 func (c *Comms) run() {
 	pause, next := backoff{since: time.Now()}, 0
-	lonelyTimes := 0
+	lonelyTimes, deafTimes := 0, 0
 	for c.ctx.Err() == nil {
 		b := c.brokers[next]
 		s, err := c.open(b)
@@ -33,6 +37,9 @@ func (c *Comms) run() {
 		case errors.Is(err, errLonely):
 			lonelyTimes++
 			next = (next + 1) % len(c.brokers)
+		case errors.Is(err, errDeaf):
+			c.wait(jitter(min(deafFirst<<min(deafTimes, 10), deafAtMost)))
+			deafTimes++
 		case errors.As(err, &said) && said.code == codeTakenOver:
 			c.wait(jitter(takenOverPause))
 		case errors.As(err, &said) && said.code == codePacketTooLarge:

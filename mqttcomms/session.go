@@ -52,7 +52,7 @@ func (c *Comms) open(b broker) (*session, error) {
 		ended: make(chan error, 1), checks: make(chan string, maxChecks), checked: map[string]bool{},
 	}
 	s.client = paho.NewClient(paho.ClientConfig{
-		Conn: s.conn, PingHandler: pinger{s.conn}, AuthHandler: noAuth{}, PacketTimeout: packetTimeout,
+		Conn: s.conn, PingHandler: pinger{s.conn, s.end}, AuthHandler: noAuth{}, PacketTimeout: packetTimeout,
 		OnServerDisconnect: func(d *paho.Disconnect) { s.end(disconnectedBy(d)) },
 		OnClientError:      s.end,
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {

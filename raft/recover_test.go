@@ -106,6 +106,9 @@ func TestRecoverFromASnapshot(t *testing.T) {
 	conf := from.Entries[0].Config
 	from.State.Commit = 40
 	from.Snapshot = &Snapshot{Index: 40, Term: 6, Time: 70, Config: conf, ConfigIndex: 1}
+	if save, err := Recover(from, Member{ID: idA}, newCluster); err != nil || save.Entries[0].Index != 41 || save.Entries[0].Time != 70 {
+		t.Errorf("with entries that end before the snapshot: %+v, %v", save, err)
+	}
 	from.Entries = nil
 	c, applied := recovered(t, from)
 	if st := c.Status(); st.Role != Leader || st.Commit != 42 || len(applied) != 2 || applied[0].Time != 70 || applied[0].Index != 41 {

@@ -7,6 +7,8 @@ var commands = []command{
 	initCommand,
 	joinCommand,
 	statusCommand,
+	whyCommand,
+	doctorCommand,
 	membersListCommand,
 	membersAddCommand,
 	membersPromoteCommand,

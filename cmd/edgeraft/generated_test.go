@@ -41,7 +41,7 @@ var settingNotes = map[string]string{
 	"timing.election":             "At least twice the heartbeat. Alike on all devices. Shorter: a dead leader is missed sooner; longer: fewer elections where packets get lost.",
 	"flash.commit_window":         "0s writes at once. A time of up to 5s, or adaptive, lets writes wait for each other: fewer of them, later answers.",
 	"limits.command_bytes":        "Up to 1048576. Alike on all devices.",
-	"limits.log_bytes":            "At a quarter of it a snapshot takes the place of what was applied. At the limit nothing more is committed.",
+	"limits.log_bytes":            "At a quarter of it a snapshot takes the place of what was applied. At the limit nothing more is committed. If this is raised, so must be MemoryMax= and GOMEMLIMIT= of the service.",
 	"limits.watch_history_bytes":  "A watcher that resumes from further back gets the error \"compacted\".",
 	"limits.watch_history_events": "Likewise.",
 	"metrics.listen":              "Such as 127.0.0.1:7522. Whoever can connect is answered, so other addresses are refused.",

@@ -340,6 +340,10 @@ func (l *life) reboot() {
 // which does not. The others go on.
 func (l *life) purge() {
 	m := leader(l.t, l.machines)
+	was, err := m.status()
+	if err != nil {
+		l.t.Fatal(err)
+	}
 	load := startGauge(l.t, without(l.machines, m))
 	l.awaitAcked(load, 20)
 	m.must("dpkg", "--remove", "edgeraft")
@@ -352,6 +356,11 @@ func (l *life) purge() {
 	}
 	if _, err := m.try("test", "-e", "/usr/bin/edgeraft"); err == nil {
 		l.t.Error("the program is still there")
+	}
+	m.must("dpkg", "--install", "/root/new.deb") // it is who it was
+	awaitMembers(l.t, 3, l.machines)
+	if now, err := m.status(); err != nil || now.Node.ID != was.Node.ID {
+		l.t.Errorf("installed again, %s is %s (%v)", was.Node.ID, now.Node.ID, err)
 	}
 	m.must("dpkg", "--purge", "edgeraft")
 	for _, path := range []string{"/var/lib/edgeraft", "/etc/edgeraft", "/run/edgeraft", "/etc/systemd/system/multi-user.target.wants/edgeraft.service"} {

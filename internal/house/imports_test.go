@@ -39,12 +39,14 @@ var mayImport = map[string]row{
 	"internal/compare/storage": {modules: []string{ // tests only; a module of its own
 		"github.com/hashicorp", "go.etcd.io/etcd/server/v3", "go.etcd.io/raft/v3", "go.uber.org/zap", "golang.org/x/sys",
 	}},
+	"internal/doctor":   {modules: []string{"golang.org/x/sys"}},
 	"internal/house":    {},
 	"internal/powercut": {modules: []string{"github.com/hanwen/go-fuse/v2"}}, // for tests only
 	"internal/paths":    {ours: []string{"raft"}},
 	"internal/seal":     {ours: []string{"raft"}, modules: []string{"golang.org/x/crypto"}},
 	"mqttcomms": {ours: []string{"internal/seal", "raft", "raft/wire"}, modules: []string{"github.com/eclipse/paho.golang"},
 		tests: []string{"github.com/mochi-mqtt/server/v2"}},
+	"internal/why": {ours: []string{"app/api"}},
 	"raft": {notStd: []string{
 		"context", "crypto/rand", "io", "log", "math/rand", "net", "os", "sync", "syscall", "time",
 	}},

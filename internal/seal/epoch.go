@@ -30,6 +30,11 @@ type epoch struct {
 func (e *epoch) begin(session sessionID) {
 	var random [16]byte
 	rand.Read(random[:]) // never fails: it ends the process instead (crypto/rand)
+	e.draw(session, random)
+	e.since = time.Now()
+}
+
+func (e *epoch) draw(session sessionID, random [16]byte) {
 	e.n++
 	h := sha256.New()
 	h.Write([]byte("edgeraft challenge 1"))
@@ -37,7 +42,6 @@ func (e *epoch) begin(session sessionID) {
 	h.Write(binary.BigEndian.AppendUint64(nil, e.n))
 	h.Write(random[:])
 	copy(e.nonce[:], h.Sum(nil))
-	e.since = time.Now()
 }
 
 // age is what a challenge says, in microseconds.

@@ -168,9 +168,9 @@ func (s *Sealer) admit(o opened, plain []byte, via netip.AddrPort) Received {
 }
 
 // take marks a packet of a proved session as taken and reports whether it was
-// fresh. The caller holds mu.
+// fresh. The caller holds mu, and has checked it.
 func (s *Sealer) take(x *session, o opened) bool {
-	if o.h.counter() <= x.floor || !x.window.take(o.h.counter()) {
+	if !x.window.take(o.h.counter()) {
 		return false
 	}
 	x.learn(o.key.id, o.aead)

@@ -105,10 +105,14 @@ func TestForgedHigherBootChangesNothing(t *testing.T) {
 func TestSessionsOfOneBootDoNotResetEachOther(t *testing.T) {
 	k := NewKey()
 	b := newSealer(t, k, "home", bob, 1)
-	var recorded [][]byte
+	var recorded, answers [][]byte
 	for i := range maxSessions + 2 {
 		a := newSealer(t, k, "home", alice, 7)
-		meet(t, b, a)
+		challenge := b.Receive(sealed(t, a, bob, "long enough for a challenge"), netip.AddrPort{})
+		answers = append(answers, a.Receive(challenge.Reply, netip.AddrPort{}).Reply)
+		if in := b.Receive(bytes.Clone(answers[i]), netip.AddrPort{}); in.From != alice {
+			t.Fatal(in.Err)
+		}
 		p := sealed(t, a, bob, "x")
 		wantOpen(t, b, p, alice, "x")
 		recorded = append(recorded, p)
@@ -120,6 +124,7 @@ func TestSessionsOfOneBootDoNotResetEachOther(t *testing.T) {
 			wantErr(t, b, p, want)
 		}
 	}
+	wantErr(t, b, answers[0], ErrUnproved) // to a nonce of before it was forgotten
 	next := newSealer(t, k, "home", alice, 8)
 	meet(t, b, next)
 	wantOpen(t, b, sealed(t, next, bob, "8"), alice, "8")

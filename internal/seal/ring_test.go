@@ -163,6 +163,13 @@ func TestRotation(t *testing.T) {
 	for _, i := range []int{2, 0, 1} {
 		rings[i] = []Key{next}
 		setRing(t, all[i], rings[i]...)
+		for _, from := range all[i].senders {
+			for _, x := range from.sessions {
+				if x.cipher(old.ID()) != nil {
+					t.Error("the cipher of a key that was dropped is kept")
+				}
+			}
+		}
 		connected(t, "after one more dropped the old key", all...)
 		start(i)
 		connected(t, "after its restart", all...)
