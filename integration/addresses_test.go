@@ -56,6 +56,7 @@ func (c *cluster) knows(prefix string) {
 // Addresses are hints: all change at once, multicast fails, names and what is
 // kept on disk remain, and interfaces go and come. Nobody types anything.
 func TestAddressesChange(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 3)
 	hosts := func(third int) { net.Hosts(fmt.Sprintf("10.%d.0.1 pi1.lan", third)) }
 	renumber := func(third int) {
@@ -115,6 +116,7 @@ func TestAddressesChange(t *testing.T) {
 // Devices that have nothing but IPv6 link-local addresses, which mean something
 // with their zone only, found by multicast and then by what was kept.
 func TestLinkLocalOnly(t *testing.T) {
+	t.Parallel()
 	if emulated() {
 		t.Skip("NOT TESTED: multicast does not work under user-mode emulation")
 	}
@@ -150,6 +152,7 @@ func TestLinkLocalOnly(t *testing.T) {
 
 // Devices on two networks go on by the other when one fails.
 func TestTwoInterfaces(t *testing.T) {
+	t.Parallel()
 	if emulated() {
 		t.Skip("NOT TESTED: multicast does not work under user-mode emulation")
 	}

@@ -32,6 +32,7 @@ exec avahi-daemon -f /run/avahi.conf --no-chroot --no-rlimits --no-drop-root`
 // Where avahi answers mDNS for a host, devices on it are found all the same, and
 // find others; avahi itself sees them.
 func TestBesideAvahi(t *testing.T) {
+	t.Parallel()
 	if emulated() {
 		t.Skip("NOT TESTED: multicast does not work under user-mode emulation")
 	}

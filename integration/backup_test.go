@@ -89,6 +89,7 @@ func stateOf(a *agent) (string, error) {
 // A state of the size that is allowed is saved, comes back on all devices at one
 // index, and moves into another cluster; what is damaged changes nothing.
 func TestBackupAndRestore(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 4)
 	c := &cluster{t: t, net: net, agents: []*agent{newAgent(t, net, 1), newAgent(t, net, 2), newAgent(t, net, 3)}}
 	c.form()

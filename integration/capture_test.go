@@ -20,6 +20,7 @@ import (
 // forms, works, loses its leader and changes: nothing that is secret is in it, and
 // mDNS tells the cluster's name, IDs and addresses, and nothing else.
 func TestCaptureShowsNothing(t *testing.T) {
+	t.Parallel()
 	if emulated() {
 		t.Skip("NOT TESTED: multicast does not work under user-mode emulation")
 	}

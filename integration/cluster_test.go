@@ -164,6 +164,7 @@ func (c *cluster) check(after string) {
 // Three processes with no address configured find each other by multicast and
 // keep every promise through what happens to them.
 func TestThreeDevices(t *testing.T) {
+	t.Parallel()
 	if emulated() {
 		t.Skip("NOT TESTED: multicast does not work under user-mode emulation; TestThreeDevicesConfigured is for that")
 	}
@@ -178,6 +179,7 @@ func TestThreeDevices(t *testing.T) {
 // The same with the addresses configured and without multicast, as on networks
 // that do not pass it and under emulation.
 func TestThreeDevicesConfigured(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 3)
 	c := &cluster{t: t, net: net}
 	for i := range 3 {

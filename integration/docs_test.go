@@ -62,6 +62,7 @@ var interpreters = map[string][]string{
 // TestSocketExamples runs every example of docs/socket.md in turn against an
 // agent, and compares what it prints with what the page says.
 func TestSocketExamples(t *testing.T) {
+	t.Parallel()
 	if emulated() {
 		t.Skip("not a matter of the processor")
 	}

@@ -30,6 +30,7 @@ func doctor(t *testing.T, a *agent) (levels map[string]string, exit int) {
 }
 
 func TestDoctor(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 1)
 	a := newAgent(t, net, 1)
 	a.start()

@@ -52,6 +52,7 @@ func newStory(seed uint64) *story {
 //	go test ./integration -run 'Founding$' -v -timeout 0 -foundings 200
 //	go test ./integration -run 'Founding$' -v -timeout 0 -foundings 60 -undisturbed
 func TestFounding(t *testing.T) {
+	t.Parallel()
 	if emulated() {
 		t.Skip("NOT TESTED: multicast does not work under user-mode emulation")
 	}
@@ -180,6 +181,7 @@ func oneCluster(agents []*agent) error {
 // What a founding waits for, and what ends the wait, is in the status; init does
 // not found another cluster meanwhile.
 func TestFoundingSaysWhatItWaitsFor(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 3)
 	key := seal.NewKey()
 	var agents []*agent

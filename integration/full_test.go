@@ -79,6 +79,7 @@ func (a *agent) lacksWarning(code string) error {
 // device; while all are full they are refused with 507, stale reads and elections
 // go on, and when there is room so does all. Nothing acknowledged is lost.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 3)
 	c := &cluster{t: t, net: net}
 	for i := range 3 {

@@ -14,6 +14,7 @@ import (
 // old place, with no operator, while the others live; it holds everything again,
 // and nothing that was acknowledged is missing anywhere.
 func TestDamagedStorageHeals(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 3)
 	c := &cluster{t: t, net: net}
 	for i := range 3 {

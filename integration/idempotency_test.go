@@ -16,6 +16,7 @@ import (
 // Changes with idempotency keys take effect once, whatever happens to the
 // devices, the answers, and the proposers' patience.
 func TestIdempotencyKeys(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 3)
 	c := &cluster{t: t, net: net}
 	for i := range 3 {

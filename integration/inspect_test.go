@@ -112,6 +112,7 @@ func (a *acks) check(d dumped, before uint64) error {
 // it saves as fast as it can, seals its ring and takes snapshots; then at what a
 // kill leaves.
 func TestLogOfARunningAgent(t *testing.T) {
+	t.Parallel()
 	a := newLoneAgent(t, "EDGERAFT_LIMITS_LOG_BYTES=1048576")
 	a.must("init")
 	a.startAlone()

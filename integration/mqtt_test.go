@@ -31,6 +31,7 @@ func throughBroker(t *testing.T, secure bool) (*cluster, *broker) {
 // Three devices with nothing between them but a broker keep every promise: it has
 // TLS, a password, and lets each device do what the documentation says, no more.
 func TestThreeDevicesThroughABroker(t *testing.T) {
+	t.Parallel()
 	if emulated() {
 		t.Skip("NOT TESTED: needs isolated ports and Mosquitto, and says nothing about the machine code")
 	}
@@ -70,6 +71,7 @@ func TestThreeDevicesThroughABroker(t *testing.T) {
 
 // How agents show what a broker refuses, or that there is none.
 func TestBrokerTrouble(t *testing.T) {
+	t.Parallel()
 	if emulated() {
 		t.Skip("NOT TESTED: says nothing about the machine code")
 	}
@@ -214,6 +216,7 @@ func awaitPath(t *testing.T, a *agent, want string) {
 // While there is a broker too, the end of UDP between devices costs neither a
 // leader nor much time, and its return is noticed.
 func TestUDPIsCut(t *testing.T) {
+	t.Parallel()
 	if emulated() {
 		t.Skip("NOT TESTED: multicast does not work under user-mode emulation")
 	}

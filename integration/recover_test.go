@@ -92,6 +92,7 @@ func awaitWarning(t *testing.T, a *agent, code string) (w api.Warning) {
 // Of three devices two are gone. The third goes on; the two come back, can commit
 // nothing in its cluster, are told why, and come in again with one command.
 func TestRecoverFromALostMajority(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 3)
 	one, two, three := newAgent(t, net, 1), newAgent(t, net, 2), newAgent(t, net, 3)
 	formOf(t, one, two, three)
@@ -163,6 +164,7 @@ func TestRecoverFromALostMajority(t *testing.T) {
 // Of five devices two survive, one of which has more: that is the one to keep, and
 // the other comes in as new.
 func TestRecoverTheMostAdvanced(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 6)
 	var agents []*agent
 	for i := range 6 {

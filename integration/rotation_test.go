@@ -42,6 +42,7 @@ func (c *cluster) term(among []*agent) uint64 {
 // The cluster key is changed while the cluster works: with one member off, one
 // restarted in between, and in whatever order. Nothing of it causes an election.
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 3)
 	c := &cluster{t: t, net: net}
 	for i := range 3 {

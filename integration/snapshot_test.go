@@ -13,6 +13,7 @@ import (
 // With a small log, snapshots take its place: it never fills up, a device that
 // was off gets a snapshot, and so does one that joins; all survive restarts.
 func TestSnapshots(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 4)
 	c := &cluster{t: t, net: net}
 	for i := range 4 {

@@ -64,6 +64,7 @@ func (a *agent) warns(code string) string {
 // says what to do, and does not start again; the cluster goes on with the
 // original. Without the copied data it joins as a new device.
 func TestCopiedDataDirectory(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 4)
 	c := &cluster{t: t, net: net, agents: withKey(t, net, 4, append(peersOf(4), "EDGERAFT_BOOTSTRAP_EXPECT=3")...)}
 	second := c.agents[3]
@@ -139,6 +140,7 @@ func TestCopiedDataDirectory(t *testing.T) {
 // Two clusters of one name and key that were founded apart do not mix when they
 // meet; both say so, and what to do, which then works.
 func TestTwoClustersOfOneName(t *testing.T) {
+	t.Parallel()
 	if emulated() {
 		t.Skip("NOT TESTED: multicast does not work under user-mode emulation")
 	}
@@ -218,6 +220,7 @@ func TestTwoClustersOfOneName(t *testing.T) {
 // Programs of different versions work together at the level of the oldest, and
 // the status says which that is.
 func TestOldBesideNew(t *testing.T) {
+	t.Parallel()
 	if os.Getenv(envBinary) != "" {
 		t.Skip("NOT TESTED: a program of the future cannot be made of a given binary")
 	}

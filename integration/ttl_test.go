@@ -17,6 +17,7 @@ import (
 // A key with a TTL expires on all devices at the same index and never too
 // early: on an idle cluster, over the death of the leader, and of all.
 func TestTTLs(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 3)
 	c := &cluster{t: t, net: net}
 	for i := range 3 {

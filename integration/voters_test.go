@@ -14,6 +14,7 @@ import (
 // A learner takes the place of a voter that is dead for dead_after, under load;
 // the dead one returns as a learner, and takes the place of the next.
 func TestALearnerTakesADeadVotersPlace(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 4)
 	key := seal.NewKey()
 	c := &cluster{t: t, net: net}

@@ -40,6 +40,7 @@ func (w *whyFaults) expect(fault string, a *agent, says string) {
 // Faults with real processes; for each, the first line of `edgeraft why` names
 // the cause.
 func TestWhyNamesTheCause(t *testing.T) {
+	t.Parallel()
 	net := lab.New(t, 5)
 	w := &whyFaults{t: t}
 	var a []*agent

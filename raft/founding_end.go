@@ -56,10 +56,12 @@ func (c *Core) leaveFounding() {
 
 // TellFounded tells a blank device that it is a founder of this cluster, or of
 // one that this device saw founded. Once a cluster has shortened its log there
-// is a leader, which tells it.
+// is a leader, which tells it. A cluster that was recovered has its first entry of
+// the one before it: founders that believed that configuration would be a majority
+// of it beside the new one, under the new one's ID.
 func (c *Core) TellFounded(to NodeID) {
 	h := c.founding.chosen
-	if e, ok := c.Entry(1); ok && e.Kind == EntryConfig && e.Term == 1 {
+	if e, ok := c.Entry(1); ok && e.Kind == EntryConfig && e.Term == 1 && !c.hard.Cluster.recovered() {
 		h = &Charter{Cluster: c.hard.Cluster, Config: e.Config}
 	}
 	if h != nil {

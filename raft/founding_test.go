@@ -209,6 +209,21 @@ func TestFoundersAreTold(t *testing.T) {
 	}
 }
 
+// After a recovery founders that were never told are new devices: were they told
+// of the first configuration, they would elect a leader of their own among them.
+func TestARecoveredClusterTellsNoFounders(t *testing.T) {
+	from := Stored{
+		State:   HardState{Cluster: oldCluster, Term: 1},
+		Entries: []Entry{{Index: 1, Term: 1, Kind: EntryConfig, Config: voters(idA, idB, idC)}},
+	}
+	c, _ := recovered(t, from)
+	c.TellFounded(idB)
+	_ = c.Step(Message{From: idB, To: idA, Body: FoundingPrepare{Ballot: ballotOf(9, idB), Expect: 3}})
+	if told := bodies[Founded](c.Ready().Messages); len(told) > 0 {
+		t.Errorf("told %+v", told)
+	}
+}
+
 func TestTheCharterOfTheHighestBallotIsProposed(t *testing.T) {
 	low, high := charterOf(1, idA, idB, idC), charterOf(2, idA, idB, idC)
 	s := blankSingle(t, Founding{Promised: ballotOf(3, idC), Accepted: ballotOf(3, idC), Charter: low})

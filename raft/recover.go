@@ -24,9 +24,12 @@ func successorHash(old ClusterID, random []byte) []byte {
 	return sum[:8]
 }
 
+// recovered reports whether c was made by SuccessorID of any.
+func (c ClusterID) recovered() bool { return c[6]>>4 == 8 }
+
 // Succeeds reports whether c was made by SuccessorID of old.
 func (c ClusterID) Succeeds(old ClusterID) bool {
-	if c.IsZero() || old.IsZero() || c[6]>>4 != 8 {
+	if c.IsZero() || old.IsZero() || !c.recovered() {
 		return false
 	}
 	want := successorHash(old, c[:8])

@@ -23,7 +23,8 @@ fi
 go vet ./...
 
 step "tests, with the race detector"
-go test -race -timeout 10m ./...
+# More at a time than there are cores: those of real processes mostly wait.
+go test -race -parallel 4 -timeout 15m ./...
 
 step "the simulator, and the bugs planted for it to catch"
 go test ./raft/rafttest -v -run 'Sim$|Founding$|Planted$'

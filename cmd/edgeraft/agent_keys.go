@@ -112,7 +112,7 @@ func (a *agent) ChangeKeys(ctx context.Context, change api.KeyChange) (api.KeyCh
 		return api.KeyChanged{}, err
 	}
 	if waiting := d.keyStatus(st).Waiting; change.Action == api.KeyDropOld && !change.Force && len(waiting) > 0 {
-		return api.KeyChanged{}, fmt.Errorf("%w: not known to have the new key: %s; give it to them (edgeraft join --add), or wait until they are heard",
+		return api.KeyChanged{}, fmt.Errorf("%w: not known to have the new key, and to prefer it: %s; give it to them (edgeraft join --add), or wait until they are heard",
 			app.ErrKeysInUse, namesOf(waiting))
 	}
 	if err := seal.WriteRing(a.cfg.KeyFile, next); err != nil {
@@ -191,10 +191,20 @@ func (d *device) exchangeKeys(ctx context.Context) error {
 	}
 }
 
-// hasPreferred reports whether a device is known to have the key that a rotation
-// leads to.
+// hasPreferred reports whether a device is known to have the key that this one's
+// rotation leads to, and to go there itself: of two that were begun at once, each
+// could else drop the key that the other keeps.
 func (d *device) hasPreferred(id raft.NodeID) bool {
-	return slices.Contains(d.keys.of(id), d.keys.ids()[0])
+	for _, p := range d.keys.paths {
+		said, last, ok := p.sealer.Keys(id)
+		if len(said) > 0 {
+			last = said[0]
+		}
+		if ok && last == d.keys.ids()[0] {
+			return true
+		}
+	}
+	return false
 }
 
 // keyStatus is what is known of everybody's keys.

@@ -192,3 +192,16 @@ func TestReportsReplaceEachOther(t *testing.T) {
 		t.Error("b still uses the key that a gave up")
 	}
 }
+
+// Nor does it outlive a restart, before which the key file may have been edited:
+// the others do not wait for another report.
+func TestReportsEndWithTheBoot(t *testing.T) {
+	old, next := NewKey(), NewKey()
+	a, b := newSealer(t, old, "home", alice, 1), newSealer(t, old, "home", bob, 1)
+	setRing(t, a, next, old)
+	setRing(t, b, next, old)
+	tell(t, a, b)
+	a = newSealer(t, old, "home", alice, 2)
+	meet(t, b, a)
+	connected(t, "after one came back with the old key", a, b)
+}

@@ -153,7 +153,8 @@ func (s *Sealer) prove(o opened, floor uint64) *session {
 		s.senders[o.h.sender()] = from
 	}
 	if id.boot() > from.boot {
-		from.boot, from.sessions = id.boot(), nil
+		// What it said of its keys it may have forgotten: its ring is a file.
+		from.boot, from.sessions, from.keys = id.boot(), nil, nil
 	}
 	if len(from.sessions) == maxSessions {
 		from.sessions = slices.Delete(from.sessions, 0, 1)

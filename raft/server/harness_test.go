@@ -209,6 +209,8 @@ type device struct {
 	level uint32
 	// replaces is who the device was.
 	replaces []raft.NodeID
+	// expect is with how many it founds a cluster, itself among them; 0: it does not.
+	expect int
 }
 
 type world struct {
@@ -266,6 +268,7 @@ func (w *world) boot(d *device, m Monitor) {
 		Core: raft.Config{
 			ID: d.id, ElectionTicks: 30, HeartbeatTicks: 10, StallTicks: 200,
 			Random: rng.Intn, Boot: d.boot, Level: d.level, ProposalBase: h.Sum64(), MaxTrailBytes: w.trailBytes, MaxAppendBytes: 1 << 10,
+			Founding: raft.FoundingConfig{Expect: d.expect, Name: "device", MaxVoters: 5},
 		},
 		SnapshotBytes: w.snapshotBytes, CommitWindow: w.window,
 		Tick: testTick, Session: (h.Sum64() ^ d.salt) | 1, Version: fmt.Sprint("1.", d.level), Name: "device " + string(d.id[:4]), MaxVoters: 5, Replaces: d.replaces,

@@ -122,28 +122,38 @@ func (s *Server) meet(id raft.NodeID, run raft.Run, version string) raft.Run {
 // started.
 func (s *Server) receiveJoinAnswer(m raft.Message, b raft.JoinAnswer) {
 	cluster := s.core.State().Cluster
-	if !cluster.IsZero() && m.Cluster != cluster {
+	if !cluster.IsZero() && !m.Cluster.IsZero() && m.Cluster != cluster {
 		s.foreign(m)
 		return
 	}
-	s.join.answered(m.From, b)
-	if m.Cluster.IsZero() {
+	if s.knownElsewhere(m.From, b.Known) || m.Cluster.IsZero() {
 		return
 	}
+	s.join.answered(m.From, b)
 	s.core.HearCluster()
 	if cluster.IsZero() {
 		return
 	}
 	s.meet(m.From, b.Run, b.Version)
-	own := s.run()
-	if own != (raft.Run{}) && b.Known != (raft.Run{}) && b.Known != own && b.Known.Boot >= own.Boot {
-		s.failed = fmt.Errorf("%s (boot %d) is known to %s: %w", s.cfg.Core.ID, b.Known.Boot, m.From, ErrTwin)
+	conf := s.core.Config()
+	if _, member := conf.Member(m.From); !member || s.hello.probation == 0 {
 		return
 	}
 	s.hello.vouched[m.From] = true
-	if conf := s.core.Config(); len(s.hello.vouched) >= max(conf.Quorum()-1, 1) {
+	if len(s.hello.vouched) >= max(conf.Quorum()-1, 1) {
 		s.hello.probation = 0
 	}
+}
+
+// knownElsewhere ends this device where another knows of a run of it that is not
+// this one, and not an earlier one.
+func (s *Server) knownElsewhere(by raft.NodeID, known raft.Run) bool {
+	own := s.run()
+	if own == (raft.Run{}) || known == (raft.Run{}) || known == own || known.Boot < own.Boot {
+		return false
+	}
+	s.failed = fmt.Errorf("%s (boot %d) is known to %s: %w", s.cfg.Core.ID, known.Boot, by, ErrTwin)
+	return true
 }
 
 // foreign counts a message of another cluster, and remembers whose.

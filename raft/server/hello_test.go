@@ -183,3 +183,73 @@ func TestTheLevelIsThatOfTheOldest(t *testing.T) {
 		w.haltAll()
 	})
 }
+
+// Only members vouch for a device that starts, and nothing is kept of others: who
+// holds the key can answer under any number of IDs.
+func TestOnlyMembersVouch(t *testing.T) {
+	conf := &raft.Configuration{}
+	for i := range 3 {
+		conf.Members = append(conf.Members, raft.Member{ID: testID(i), Role: raft.Voter})
+	}
+	cluster := raft.ClusterIDFrom([16]byte{1})
+	s, err := New(Config{
+		Core: raft.Config{ID: testID(0), ElectionTicks: 30, HeartbeatTicks: 10, Random: func(int) int { return 0 }, Boot: 1},
+		Tick: testTick, Session: 1,
+	}, Parts{Comms: (&lan{inbox: map[raft.NodeID]chan raft.Message{}}).port(testID(0)), Log: &card{}, App: &list{}}, raft.Stored{
+		State:   raft.HardState{Cluster: cluster, Term: 1},
+		Entries: []raft.Entry{{Index: 1, Term: 1, Kind: raft.EntryConfig, Config: conf}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.beginProbation()
+	for i := range 200 {
+		s.receive(raft.Message{Cluster: cluster, From: testID(10 + i), To: testID(0), Body: raft.JoinAnswer{}})
+	}
+	if s.hello.probation == 0 || len(s.hello.vouched) > 0 {
+		t.Errorf("%d strangers vouched", len(s.hello.vouched))
+	}
+	s.receive(raft.Message{Cluster: cluster, From: testID(2), To: testID(0), Body: raft.JoinAnswer{}})
+	if s.hello.probation > 0 {
+		t.Error("a member did not count")
+	}
+}
+
+// A copy of a blank device, as of an image that was taken after the first start,
+// takes no part in a founding: the others could found a cluster with each.
+func TestACopyOfABlankDeviceIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, lan: &lan{inbox: map[raft.NodeID]chan raft.Message{}, cut: map[raft.NodeID]bool{}}}
+		for i := range 3 {
+			w.devices = append(w.devices, &device{id: testID(i), card: &card{delay: time.Millisecond}, expect: 3})
+		}
+		w.boot(w.devices[0], nil)
+		w.boot(w.devices[1], nil)
+		<-time.After(5 * time.Second)
+		w.halt(w.devices[0]) // a restart is none
+		w.boot(w.devices[0], nil)
+		<-time.After(5 * time.Second)
+		original := w.lan.inbox[testID(0)]
+		twin := &device{id: testID(0), card: &card{delay: time.Millisecond}, salt: 1 << 40, boot: 1, expect: 3}
+		w.boot(twin, nil)
+		select {
+		case err := <-twin.ended:
+			if !errors.Is(err, ErrTwin) {
+				t.Errorf("the copy ended with %v, want ErrTwin", err)
+			}
+		case <-time.After(time.Minute):
+			t.Error("the copy goes on")
+			twin.stop()
+		}
+		w.lan.mu.Lock()
+		w.lan.inbox[testID(0)] = original
+		w.lan.mu.Unlock()
+		w.boot(w.devices[2], nil)
+		w.eventually("a cluster is founded", func() bool { return w.status(w.devices[0]).Leader != "" })
+		w.mustPropose(w.devices[0], "without the copy")
+		if st := w.status(w.devices[1]); st.Drops.Foreign > 0 || st.Config.Voters() != 3 {
+			t.Errorf("%d foreign messages, %d voters", st.Drops.Foreign, st.Config.Voters())
+		}
+		w.haltAll()
+	})
+}

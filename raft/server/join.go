@@ -114,6 +114,11 @@ func (s *Server) Discovered(ctx context.Context, id raft.NodeID) error {
 func (s *Server) receiveJoin(m raft.Message, b raft.Join) {
 	st := s.core.Status()
 	if st.Cluster.IsZero() {
+		// Copies of a blank device would found two clusters, as one founder of each.
+		if known := s.meet(m.From, b.Run, b.Version); known != (raft.Run{}) {
+			s.say(m.From, raft.JoinAnswer{Known: known})
+			return
+		}
 		s.core.HearJoin(m.From, m.Cluster, b)
 		return
 	}
