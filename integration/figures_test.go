@@ -23,7 +23,7 @@ var (
 	figureIdle  = flag.Duration("idle", time.Minute, "how long to watch idle agents")
 )
 
-func needFigures(t *testing.T) *cluster {
+func needFigures(t *testing.T, settings ...string) *cluster {
 	t.Helper()
 	if !*figures {
 		t.Skip("a measurement; scripts/figures.sh runs it")
@@ -31,7 +31,7 @@ func needFigures(t *testing.T) *cluster {
 	net := lab.New(t, 3)
 	c := &cluster{t: t, net: net}
 	for i := range 3 {
-		c.agents = append(c.agents, newAgent(t, net, i+1))
+		c.agents = append(c.agents, newAgent(t, net, i+1, settings...))
 	}
 	c.form()
 	return c

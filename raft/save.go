@@ -127,7 +127,8 @@ func (c *Core) Saved(seq uint64) {
 	c.foundingSaved()
 }
 
-// SavedState reports that the hard state of Save seq is on stable storage, while
+// SavedState reports that the hard state of Save seq is on stable storage, but for
+// its commit index, which must be one that was stored with its entries, while
 // its entries, and perhaps those of earlier ones, are not: a full disk still has
 // room for votes and terms. What is withheld depends on those alone, since an answer
 // tells what of the log was durable when it was made; but for what was promised in

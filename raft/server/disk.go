@@ -185,12 +185,14 @@ func (d *disk) writeState(s *raft.Save) (r result) {
 		return r
 	}
 	alone := raft.Save{Seq: s.Seq, State: s.State, Founding: s.Founding, First: s.First}
+	// Others may be stored in the place of the entries that it says are committed.
+	alone.State.Commit = d.state.Commit
 	switch err := d.log.Save(alone); {
 	case errors.Is(err, raft.ErrDiskFull):
 	case err != nil:
 		r.err = err
 	default:
-		r.state, d.state = s.Seq, s.State
+		r.state, d.state = s.Seq, alone.State
 	}
 	return r
 }

@@ -122,3 +122,27 @@ func TestFollowersFull(t *testing.T) {
 		w.haltAll()
 	})
 }
+
+// TestAHardStateAloneCommitsNothing: a follower has stored entries that a new leader
+// replaced and committed, and has no room for those. What is stored must not say
+// that the old ones are committed.
+func TestAHardStateAloneCommitsNothing(t *testing.T) {
+	old := []raft.Entry{{Index: 1, Term: 1}, {Index: 2, Term: 2}}
+	state := raft.HardState{Term: 2, Commit: 1}
+	c := &card{full: true, stored: raft.Stored{State: state, Entries: old}}
+	d := newDisk(c, window{}, state)
+	d.put(raft.Save{Seq: 1, State: raft.HardState{Term: 3, Commit: 2}, Entries: []raft.Entry{{Index: 2, Term: 3}}, First: 1})
+	for seq := uint64(1); seq <= 2; seq++ {
+		if r, _ := d.write(); r.err != nil || r.state != seq || r.seq != 0 {
+			t.Fatalf("reported %+v, want the hard state of save %d alone", r, seq)
+		}
+		if got := c.stored; got.State.Term != raft.Term(2+seq) || got.State.Commit != 1 || got.Entries[1].Term != 2 {
+			t.Errorf("stored %+v: entry 2 of term 2 was never committed", got)
+		}
+		d.put(raft.Save{Seq: 2, State: raft.HardState{Term: 4, Commit: 2}, First: 1})
+	}
+	c.setFull(false)
+	if r, _ := d.write(); r.seq != 2 || c.stored.State.Commit != 2 || c.stored.Entries[1].Term != 3 {
+		t.Errorf("with room reported %+v, stored %+v", r, c.stored)
+	}
+}
