@@ -28,6 +28,9 @@ type broker struct {
 	dir    string
 	secure bool
 	proc   *lab.Process
+
+	caKey     *ecdsa.PrivateKey // of a secure one
+	authority *x509.Certificate
 }
 
 // brokerPassword is the password of the user edgeraft.
@@ -125,6 +128,29 @@ func (b *broker) certify() {
 		b.t.Fatal(err)
 	}
 	b.pem("broker.key", "PRIVATE KEY", der)
+	b.caKey, b.authority = caKey, authority
+}
+
+// clientCert makes a certificate for devices, signed by the broker's authority or
+// by one of its own, and returns the files of it and its key.
+func (b *broker) clientCert(name string, known bool) (cert, key string) {
+	b.t.Helper()
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: name}, NotBefore: b.authority.NotBefore, NotAfter: b.authority.NotAfter,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	own := newKey(b.t)
+	by := b.caKey
+	if !known {
+		by = newKey(b.t)
+	}
+	b.pem(name+".pem", "CERTIFICATE", sign(b.t, leaf, b.authority, own, by))
+	der, err := x509.MarshalPKCS8PrivateKey(own)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.pem(name+".key", "PRIVATE KEY", der)
+	return b.path(name + ".pem"), b.path(name + ".key")
 }
 
 func newKey(t testing.TB) *ecdsa.PrivateKey {

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -81,22 +82,7 @@ func TestBrokerTrouble(t *testing.T) {
 	a.must("init")
 	warned := func(code string, parts ...string) {
 		t.Helper()
-		lab.Eventually(t, "a warning of "+code, 30*time.Second, func() error {
-			st, err := a.status()
-			if err != nil {
-				return err
-			}
-			for _, w := range st.Warnings {
-				missing := false
-				for _, part := range parts {
-					missing = missing || !strings.Contains(w.Message, part)
-				}
-				if w.Code == code && !missing {
-					return nil
-				}
-			}
-			return fmt.Errorf("warnings are %+v", st.Warnings)
-		})
+		a.awaitWarning(code, parts...)
 	}
 	warned("mqtt_disconnected", "mqtts://10.77.0.2:8883", "refused")
 	b.write("password", "wrong\n")
@@ -114,6 +100,80 @@ func TestBrokerTrouble(t *testing.T) {
 	out := a.must("status", "--json")
 	if strings.Contains(out+a.proc.Log(), brokerPassword) {
 		t.Error("the password is shown")
+	}
+}
+
+// awaitWarning waits until there is a warning with these parts in it.
+func (a *agent) awaitWarning(code string, parts ...string) {
+	a.t.Helper()
+	lab.Eventually(a.t, "a warning of "+code, 30*time.Second, func() error {
+		st, err := a.status()
+		if err != nil {
+			return err
+		}
+		for _, w := range st.Warnings {
+			missing := false
+			for _, part := range parts {
+				missing = missing || !strings.Contains(w.Message, part)
+			}
+			if w.Code == code && !missing {
+				return nil
+			}
+		}
+		return fmt.Errorf("warnings are %+v", st.Warnings)
+	})
+}
+
+// A broker that asks for certificates lets in who shows one of its authority, and
+// who does not is told what is missing.
+func TestClientCertificates(t *testing.T) {
+	if emulated() {
+		t.Skip("NOT TESTED: says nothing about the machine code")
+	}
+	net := lab.New(t, 2)
+	b := newBroker(t, net, 2, true)
+	conf, err := os.ReadFile(b.path("conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.write("conf", string(conf)+"require_certificate true\n")
+	b.start()
+	cert, key := b.clientCert("device", true)
+	strange, strangeKey := b.clientCert("stranger", false)
+	for _, c := range []struct {
+		name, cert, key string
+		want            []string // none: it is let in
+	}{
+		{"none", "", "", []string{"certificate", "mqtt.cert_file"}},
+		{"of another authority", strange, strangeKey, []string{"certificate", "mqtt.cert_file"}},
+		{"the right one", cert, key, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			set := b.settings("mqtt")
+			if c.cert != "" {
+				set = append(set, "EDGERAFT_MQTT_CERT_FILE="+c.cert, "EDGERAFT_MQTT_KEY_FILE="+c.key)
+			}
+			a := newAgent(t, net, 1, set...)
+			a.start()
+			a.must("init")
+			if c.want != nil {
+				a.awaitWarning("mqtt_disconnected", c.want...)
+				a.must("put", "k", "v") // it works alone as ever
+				a.proc.Terminate(10 * time.Second)
+				return
+			}
+			lab.Eventually(t, "it is let in", 30*time.Second, func() error {
+				st, err := a.status()
+				if err == nil && (st.MQTT == nil || !st.MQTT.Connected || len(st.MQTT.Refused) > 0) {
+					err = fmt.Errorf("%+v", st.MQTT)
+				}
+				return err
+			})
+			// A broker that hangs does not keep the agent from ending.
+			b.proc.Pause()
+			a.proc.Terminate(10 * time.Second)
+			b.proc.Resume()
+		})
 	}
 }
 
@@ -218,4 +278,64 @@ func (l *load) longestGap(a *agent, after time.Time) (gap time.Duration) {
 		last = p.got
 	}
 	return gap
+}
+
+// Steady loss on UDP makes devices go to the broker and back, but not all the
+// time, and costs no leader.
+func TestPathsUnderLoss(t *testing.T) {
+	if emulated() {
+		t.Skip("NOT TESTED: multicast does not work under user-mode emulation")
+	}
+	net := lab.New(t, 4)
+	b := newBroker(t, net, 4, false)
+	b.start()
+	c := &cluster{t: t, net: net}
+	for i := range 3 {
+		c.agents = append(c.agents, newAgent(t, net, i+1, append(b.settings("udp,mqtt"), "EDGERAFT_LOG_LEVEL=debug")...))
+	}
+	c.form()
+	c.load = startLoad(t, c.agents)
+	c.awaitProgress(c.agents)
+	leader := c.awaitLeader(c.agents)
+	before, err := leader.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	switches := func() (n int) {
+		for _, a := range c.agents {
+			n += strings.Count(a.proc.Log(), "another path is used")
+		}
+		return n
+	}
+	settled := switches()
+	net.LoseUDP(30)
+	const lasts = 20 * time.Second
+	began := time.Now()
+	for time.Since(began) < lasts {
+		c.awaitProgress(c.agents)
+	}
+	n := switches() - settled
+	t.Logf("%d changes of path on six ways in %v", n, lasts)
+	// A way is left at most once in a patience (1 s) and returned to as often.
+	if n > 60 {
+		t.Errorf("%d changes of path in %v", n, lasts)
+	}
+	for _, a := range c.agents {
+		gap := c.load.longestGap(a, began)
+		t.Logf("the longest time without an acknowledgement on %s: %v", a.name(), gap.Round(time.Millisecond))
+		// What another device forwards is asked for again after a while.
+		if a == leader && gap > 2*mqttElection {
+			t.Errorf("%s had nothing acknowledged for %v", a.name(), gap)
+		}
+	}
+	net.Loss(0)
+	c.load.end()
+	c.check("after loss on UDP")
+	after, err := c.awaitLeader(c.agents).status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !sameLeadership(before, after) {
+		t.Errorf("the leader changed: %+v, was %+v", after.Node, before.Node)
+	}
 }

@@ -194,3 +194,17 @@ func explainTLS(err error, now time.Time) error {
 	}
 	return err
 }
+
+// explainEnd adds what may be the reason when a broker ends the connection
+// instead of answering. With TLS 1.3 it looks at this device's certificate after
+// the handshake, and its word on it may be lost.
+func explainEnd(err error, b broker, s secrets) error {
+	if !b.tls || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	what := "this device shows none"
+	if len(s.cert) > 0 {
+		what = "it does not accept this device's"
+	}
+	return fmt.Errorf("%w; if the broker asks for a certificate, %s (mqtt.cert_file, mqtt.key_file)", err, what)
+}

@@ -35,6 +35,8 @@ type Config struct {
 	Found, Lost func(raft.NodeID)
 	// Logger, when not nil, is told how the connection fares.
 	Logger *slog.Logger
+
+	homeFirst time.Duration // instead of the constant, for tests
 }
 
 func (cfg *Config) complete() error {
@@ -94,6 +96,8 @@ type Comms struct {
 	nextPayload    uint32                // tells payloads apart that go in parts
 	status         Status
 	since          time.Time     // of status.Connected
+	outageLines    int           // log lines since there was a connection
+	outageLine     time.Time     // the last of them
 	lonelyPatience time.Duration // how long the next connection may be without others
 }
 
@@ -193,7 +197,13 @@ func (c *Comms) disconnected(b broker, err error) {
 		}
 	}
 	c.status.Connected, c.status.Broker, c.status.Error = false, b.String(), err.Error()
-	if c.ctx.Err() == nil && (was.Connected || was.Error != c.status.Error) {
+	if was.Connected {
+		c.outageLines = 0
+	}
+	changed := was.Error != c.status.Error && (c.outageLines < maxOutageLines || time.Since(c.outageLine) > outageLogEvery)
+	if c.ctx.Err() == nil && (was.Connected || changed) {
+		c.outageLines++
+		c.outageLine = time.Now()
 		c.cfg.Logger.Warn("no connection to the MQTT broker", "broker", b, "error", err)
 	}
 }

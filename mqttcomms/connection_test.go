@@ -41,6 +41,20 @@ func TestABrokerThatComesLater(t *testing.T) {
 	up(t, c)
 }
 
+// A broker that is away for hours does not fill the log, whatever the reasons
+// are that come in turn.
+func TestAnOutageIsLoggedAFewTimes(t *testing.T) {
+	var log lines
+	c := &Comms{ctx: t.Context()}
+	withLog(&log)(&c.cfg)
+	for n := range 100 {
+		c.disconnected(broker{address: "b:1"}, fmt.Errorf("from port %d", n))
+	}
+	if n := strings.Count(log.String(), "no connection"); n != maxOutageLines {
+		t.Errorf("%d lines: %s", n, log.String())
+	}
+}
+
 func TestBrokersAreTriedInTheirOrder(t *testing.T) {
 	first, second := freePort(t), newBroker(t, "127.0.0.1:0", nil)
 	c := start(t, second.url, alice, func(c *Config) { c.Access.Brokers = []string{"mqtt://" + first, second.url} })
@@ -401,4 +415,29 @@ func FuzzBytesOfABroker(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Whatever a hung broker leaves unanswered, Close ends within seconds.
+func TestCloseWithAHungBroker(t *testing.T) {
+	for name, silentAtFirst := range map[string]bool{"before it answers": true, "in a connection": false} {
+		t.Run(name, func(t *testing.T) {
+			p := newProxy(t, newBroker(t, "127.0.0.1:0", nil).address())
+			p.goSilent(silentAtFirst)
+			c := start(t, p.url(), alice)
+			if !silentAtFirst {
+				up(t, c)
+				p.goSilent(true)
+				for range 100 {
+					c.Send(large(alice, bob, 1<<20, 1))
+				}
+			}
+			began := time.Now()
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took > 4*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
 }

@@ -29,7 +29,8 @@
 //
 // Brokers are tried in the order given, again and again with growing, random
 // pauses. Where several are given and no device is heard at the one connected
-// to, the next is tried: the others may be there. Trouble is told in Status,
+// to, the next is tried: the others may be there. Who is at another than the
+// first tries the earlier ones now and then, so that all end at one. Trouble is told in Status,
 // with the topic where the broker refuses one. As a publication at QoS 0 is
 // refused silently, every topic is published to once at QoS 1 beforehand.
 //

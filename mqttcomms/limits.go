@@ -94,6 +94,15 @@ const (
 	// doubles up to lonelyAtMost.
 	lonelyFirst  = 10 * time.Second
 	lonelyAtMost = 5 * time.Minute
+	// At another than the first of several brokers a device tries an earlier one
+	// every homeFirst. It doubles up to lonelyAtMost while going there was in vain,
+	// that is, did not last for homeProven at the first.
+	homeFirst  = 20 * time.Second
+	homeProven = time.Minute
 	// logEvery is the least time between two log lines on one topic.
 	logEvery = time.Minute
+	// Why there is no connection is logged when it is something else than before,
+	// after maxOutageLines at most every outageLogEvery: texts may alternate.
+	maxOutageLines = 4
+	outageLogEvery = time.Hour
 )

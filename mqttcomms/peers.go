@@ -20,6 +20,7 @@ type peer struct {
 	probe     uint64
 	probeSent time.Time
 	roundTrip time.Duration // smoothed; 0 while not known
+	echoed    time.Time     // its last answer to a probe
 }
 
 // Peer is another device as it is seen through the broker.
@@ -61,6 +62,16 @@ func (c *Comms) Contact(id raft.NodeID) (heard time.Time, roundTrip time.Duratio
 		return p.heard, p.roundTrip
 	}
 	return time.Time{}, 0
+}
+
+// Echoed tells when a device last answered a probe, the zero time for never.
+func (c *Comms) Echoed(id raft.NodeID) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.peers[id]; p != nil {
+		return p.echoed
+	}
+	return time.Time{}
 }
 
 // lookUp returns the entry of a device, made when there is none. It is nil when
@@ -138,7 +149,7 @@ func (c *Comms) echoed(from raft.NodeID, n uint64, now time.Time) drop {
 		return dropLateEcho
 	}
 	took := max(now.Sub(p.probeSent), time.Microsecond)
-	p.probe = 0
+	p.probe, p.echoed = 0, now
 	if p.roundTrip == 0 {
 		p.roundTrip = took
 	} else {

@@ -21,6 +21,7 @@ import (
 type session struct {
 	c         *Comms
 	broker    broker
+	index     int // of broker
 	conn      *conn
 	client    *paho.Client
 	maxPacket int
@@ -31,23 +32,28 @@ type session struct {
 	checks    chan string // topics to be checked
 	checked   map[string]bool
 
+	looking sync.Mutex // held while an earlier broker is connected to
+	next    *session   // the connection to it
+	cancel  func()     // of the context, where it has one of its own; else nil
+
 	largest       int    // bytes of the longest packet sent
 	plain, sealed []byte // scratch of the writer
 	out           bytes.Buffer
 }
 
-// open connects to a broker and subscribes.
-func (c *Comms) open(b broker) (*session, error) {
+// open connects to a broker and subscribes. The connection ends with ctx.
+func (c *Comms) open(ctx context.Context, index int) (*session, error) {
+	b := c.brokers[index]
 	files, err := c.cfg.Access.read()
 	if err != nil {
 		return nil, err
 	}
-	raw, err := b.dial(c.ctx, files)
+	raw, err := b.dial(ctx, files)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	s := &session{
-		c: c, broker: b,
+		c: c, broker: b, index: index,
 		conn:  newConn(raw, min(max(2*c.cfg.KeepAlive, writeAtLeast), writeAtMost), &c.stats),
 		ended: make(chan error, 1), checks: make(chan string, maxChecks), checked: map[string]bool{},
 	}
@@ -60,14 +66,14 @@ func (c *Comms) open(b broker) (*session, error) {
 			return true, nil
 		}},
 	})
-	ca, err := s.client.Connect(c.ctx, s.connectPacket(files))
+	ca, err := s.client.Connect(ctx, s.connectPacket(files))
 	if ca != nil && ca.ReasonCode >= codeFirstError {
 		return nil, refusedConnect(ca)
 	} else if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, fmt.Errorf("connect: %w", explainEnd(err, b, files))
 	}
 	s.negotiated(ca)
-	if err := s.subscribe(); err != nil {
+	if err := s.subscribe(ctx); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -117,14 +123,17 @@ func (s *session) close() {
 	s.conn.hurry(goodbyeTimeout)
 	_ = s.client.Disconnect(&paho.Disconnect{}) // it is closed whatever comes of it
 	<-s.client.Done()
+	if s.cancel != nil {
+		s.cancel()
+	}
 }
 
 // subscribe asks for what is for this device. To what it publishes to all it
 // listens too, at first, to see that it comes back.
-func (s *session) subscribe() error {
+func (s *session) subscribe(ctx context.Context) error {
 	t := s.c.topics
 	subs := []paho.SubscribeOptions{{Topic: t.inbox(s.c.self)}, {Topic: t.all()}, {Topic: t.everyPresence()}}
-	sa, err := s.client.Subscribe(s.c.ctx, &paho.Subscribe{Subscriptions: subs})
+	sa, err := s.client.Subscribe(ctx, &paho.Subscribe{Subscriptions: subs})
 	if sa == nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
@@ -136,12 +145,16 @@ func (s *session) subscribe() error {
 	return nil
 }
 
-// serve runs the connection until it ends, and returns why.
-func (s *session) serve() error {
+// serve runs the connection until it ends, and returns why. homeTimes is how
+// often it was left for an earlier broker.
+func (s *session) serve(homeTimes int) error {
 	ctx, cancel := context.WithCancel(s.c.ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.selfTest(ctx) })
 	wg.Go(func() { s.write(ctx) })
+	if s.index > 0 {
+		wg.Go(func() { s.lookHome(ctx, homeTimes) })
+	}
 	lonely := s.c.lonely(ctx)
 	var err error
 	select {
@@ -158,9 +171,17 @@ func (s *session) serve() error {
 		s.goodbye()
 		err = s.c.ctx.Err()
 	}
+	if s.replaced(err) {
+		err = errHome
+	} else if errors.Is(err, errHome) {
+		s.goodbye() // the others need not wait for it there
+	}
 	cancel()
 	s.close()
 	wg.Wait()
+	if s.next != nil && !errors.Is(err, errHome) {
+		s.next.close()
+	}
 	return err
 }
 

@@ -14,6 +14,7 @@ type roundTrip struct {
 	probe  uint64    // the number of the probe under way, 0 for none
 	sent   time.Time // when it left
 	smooth time.Duration
+	echoed time.Time // when a probe was last answered
 }
 
 // take takes the answer to probe n and reports whether it was awaited.
@@ -22,7 +23,7 @@ func (r *roundTrip) take(n uint64, now time.Time) bool {
 		return false
 	}
 	took := max(now.Sub(r.sent), time.Microsecond)
-	r.probe = 0
+	r.probe, r.echoed = 0, now
 	if r.smooth == 0 {
 		r.smooth = took
 	} else {
@@ -60,6 +61,16 @@ func (c *Comms) Contact(id raft.NodeID) (heard time.Time, roundTrip time.Duratio
 		return p.heard, p.roundTrip.smooth
 	}
 	return time.Time{}, 0
+}
+
+// Echoed tells when a device last answered a probe, the zero time for never.
+func (c *Comms) Echoed(id raft.NodeID) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.peers[id]; p != nil {
+		return p.roundTrip.echoed
+	}
+	return time.Time{}
 }
 
 // probed answers a probe, or takes an answer.

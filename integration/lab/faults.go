@@ -46,7 +46,13 @@ func (n *Network) Heal() { n.t.Helper(); n.Partition() }
 
 // Loss makes the switches lose that part of all frames, 0 to 100 percent, at
 // random and each frame by itself; 0 ends it.
-func (n *Network) Loss(percent int) {
+func (n *Network) Loss(percent int) { n.t.Helper(); n.lose(percent, "") }
+
+// LoseUDP is Loss for UDP only.
+func (n *Network) LoseUDP(percent int) { n.t.Helper(); n.lose(percent, "meta l4proto udp ") }
+
+// lose loses what matches.
+func (n *Network) lose(percent int, match string) {
 	n.t.Helper()
 	NeedCommand(n.t, "nft", "nftables")
 	if percent < 0 || percent > 100 {
@@ -61,7 +67,7 @@ func (n *Network) Loss(percent int) {
 	if percent > 0 {
 		script = append(script,
 			"add chain bridge lab loss { type filter hook forward priority 0; policy accept; }",
-			"add rule bridge lab loss "+chance+" counter drop")
+			"add rule bridge lab loss "+match+chance+" counter drop")
 	}
 	run(n.t, []string{"ip", "netns", "exec", n.bridgeSpace(), "nft", "-f", "-"}, strings.Join(script, "\n")+"\n")
 }

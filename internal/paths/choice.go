@@ -25,11 +25,15 @@ type peer struct {
 type link struct {
 	heard     time.Time // last, by the path's own account
 	spoke     time.Time // last message that was received by it
-	asking    time.Time // since when it has been asked without an answer; zero: not
+	asking    time.Time // since when nothing was heard after a message; zero: not so
+	owed      time.Time // since when what is surely answered was not; zero: not so
+	echoed    time.Time // last answer to a probe
 	roundTrip time.Duration
-	broken    bool
-	probeAt   time.Time
-	pause     time.Duration // to the next probe of a broken one
+	// sure: a probe was answered since it last broke, so that it works both ways.
+	// That something is heard by it shows one way only.
+	sure, broken bool
+	probeAt      time.Time
+	pause        time.Duration // to the next probe of a broken one
 }
 
 // lookUp returns the entry of a device, made when there is none; nil for what is
@@ -65,26 +69,38 @@ func (c *Comms) refresh(p *peer, i int, now time.Time) {
 		l.heard = heard
 		if heard.After(l.asking) {
 			l.asking = time.Time{}
-			if l.broken {
-				l.broken, l.pause = false, 0
-				l.probeAt = now // the round trip may be another one now
-			}
 		}
 	}
-	if !l.asking.IsZero() && now.Sub(l.asking) > c.cfg.Patience && !l.broken {
-		l.broken, l.pause, l.probeAt = true, 0, now
+	if echoed := c.cfg.Paths[i].Path.Echoed(p.id); echoed.After(l.echoed) {
+		l.echoed, l.sure = echoed, true
+		l.asking, l.owed = time.Time{}, time.Time{}
+		if l.broken {
+			l.broken, l.pause = false, 0
+			l.probeAt = now.Add(jitter(probeEvery))
+		}
+	}
+	if !l.broken && (overdue(l.asking, now, c.cfg.Patience) || overdue(l.owed, now, c.cfg.Patience)) {
+		l.broken, l.sure, l.pause, l.probeAt = true, false, 0, now
 	}
 }
 
-// works reports whether a path is known to work.
-func (l *link) works(now time.Time) bool {
-	return !l.broken && !l.heard.IsZero() && now.Sub(l.heard) < fresh
+func overdue(since, now time.Time, patience time.Duration) bool {
+	return !since.IsZero() && now.Sub(since) > patience
 }
 
-// asked notes that a message which will be answered, or a probe, leaves now.
-func (l *link) asked(now time.Time) {
+// works reports whether a path is known to work, both ways.
+func (l *link) works(now time.Time) bool {
+	return l.sure && !l.heard.IsZero() && now.Sub(l.heard) < fresh
+}
+
+// asked notes that a message leaves now that calls for a sign of life, and
+// whether it is surely answered.
+func (l *link) asked(surely bool, now time.Time) {
 	if l.asking.IsZero() {
 		l.asking = now
+	}
+	if surely && l.owed.IsZero() {
+		l.owed = now
 	}
 }
 
@@ -100,22 +116,24 @@ func (l *link) probed(now time.Time, patience time.Duration) {
 	} else {
 		l.probeAt = now.Add(jitter(probeEvery))
 	}
-	l.asked(now)
+	l.asked(true, now)
 }
 
 // route picks the paths for a message to a device, and reports when another one
 // is in use from now on. The caller holds mu.
-func (c *Comms) route(p *peer, answer bool, now time.Time) (set, *change) {
+func (c *Comms) route(p *peer, m raft.Message, now time.Time) (set, *change) {
 	p.active = now
 	for i := range p.links {
 		c.refresh(p, i, now)
 	}
-	if answer {
+	best, answer := c.best(p, now), isAnswer(m)
+	// Where no path works both ways, the one by which the device spoke may be of
+	// no use to answer it.
+	if answer && best >= 0 {
 		if lately := p.spokeLately(now); lately != 0 {
 			return lately, nil
 		}
 	}
-	best := c.best(p, now)
 	var ch *change
 	if best != p.use {
 		ch = &change{id: p.id}
@@ -131,7 +149,7 @@ func (c *Comms) route(p *peer, answer bool, now time.Time) (set, *change) {
 	if !answer {
 		for i := range p.links {
 			if use.has(i) {
-				p.links[i].asked(now)
+				p.links[i].asked(isAnswered(m), now)
 			}
 		}
 	}

@@ -20,6 +20,8 @@ type Path interface {
 	// Contact tells when a device was last heard, the zero time for never, and
 	// the round trip to it, 0 while that is not known.
 	Contact(id raft.NodeID) (heard time.Time, roundTrip time.Duration)
+	// Echoed tells when a device last answered a probe, the zero time for never.
+	Echoed(id raft.NodeID) time.Time
 }
 
 // batcher is a Path that makes use of knowing what leaves at the same time.
@@ -120,7 +122,11 @@ func (c *Comms) receive(path int, from <-chan raft.Message) {
 			now := time.Now()
 			c.mu.Lock()
 			if p := c.lookUp(m.From, now); p != nil {
-				p.links[path].spoke, p.active = now, now
+				l := &p.links[path]
+				l.spoke, p.active = now, now
+				if isAnswer(m) {
+					l.owed = time.Time{}
+				}
 			}
 			c.mu.Unlock()
 			select {
@@ -150,7 +156,7 @@ func (c *Comms) SendBatch(ms []raft.Message) {
 		use := c.all()
 		if p := c.lookUp(m.To, now); p != nil {
 			var ch *change
-			if use, ch = c.route(p, isAnswer(m), now); ch != nil {
+			if use, ch = c.route(p, m, now); ch != nil {
 				told = append(told, *ch)
 			}
 		}
@@ -193,6 +199,16 @@ func isAnswer(m raft.Message) bool {
 	return false
 }
 
+// isAnswered reports whether a message is answered by who gets it, whatever it
+// makes of it.
+func isAnswered(m raft.Message) bool {
+	switch m.Body.(type) {
+	case raft.AppendRequest, raft.SnapshotRequest:
+		return true
+	}
+	return false
+}
+
 // probe asks for signs of life when they are due.
 func (c *Comms) probe() {
 	timer := time.NewTimer(jitter(repairFirst))
@@ -229,6 +245,9 @@ func (c *Comms) probeDue(now time.Time) time.Duration {
 			}
 			if l.probeAt.Before(next) {
 				next = l.probeAt
+			}
+			if late := l.owed.Add(c.cfg.Patience); !l.broken && !l.owed.IsZero() && late.Before(next) {
+				next = late
 			}
 		}
 	}

@@ -37,6 +37,7 @@ type end struct {
 	in    chan raft.Message
 	heard map[raft.NodeID]time.Time
 	trip  map[raft.NodeID]time.Duration
+	echo  map[raft.NodeID]time.Time
 }
 
 func newCable(delay time.Duration) *cable {
@@ -44,7 +45,7 @@ func newCable(delay time.Duration) *cable {
 }
 
 func (c *cable) end(id raft.NodeID) *end {
-	e := &end{c, id, make(chan raft.Message, 1024), map[raft.NodeID]time.Time{}, map[raft.NodeID]time.Duration{}}
+	e := &end{c, id, make(chan raft.Message, 1024), map[raft.NodeID]time.Time{}, map[raft.NodeID]time.Duration{}, map[raft.NodeID]time.Time{}}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ends[id] = e
@@ -102,7 +103,7 @@ func (e *end) Probe(id raft.NodeID) {
 	defer e.mu.Unlock()
 	began := time.Now()
 	e.carry(e.id, id, func(*end) {
-		e.carry(id, e.id, func(*end) { e.trip[id] = time.Since(began) })
+		e.carry(id, e.id, func(*end) { e.trip[id], e.echo[id] = time.Since(began), time.Now() })
 	})
 }
 
@@ -110,6 +111,12 @@ func (e *end) Contact(id raft.NodeID) (time.Time, time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.heard[id], e.trip[id]
+}
+
+func (e *end) Echoed(id raft.NodeID) time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.echo[id]
 }
 
 const (
@@ -363,5 +370,56 @@ func TestAJoinGoesByAllPaths(t *testing.T) {
 		}
 		a.Close()
 		b.Close()
+	})
+}
+
+// One path works in one direction only, and one in the other.
+func TestOneWayEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := newCable(time.Millisecond), newCable(10*time.Millisecond)
+		first.setCut(bob, alice, true)
+		second.setCut(alice, bob, true)
+		p := newPair(t, first, second)
+		pass(10 * time.Second)
+		p.silence()
+		pass(10 * time.Minute)
+		if leader, follower, _ := p.silence(); leader >= election || follower >= election {
+			t.Errorf("for %v nothing was heard of the leader, for %v nothing of the follower", leader, follower)
+		}
+		p.end()
+	})
+}
+
+// A path by which a device is heard that does not hear by it itself is not gone
+// back to, however much comes by it.
+func TestHeardByADeafPath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := newCable(time.Millisecond), newCable(10*time.Millisecond)
+		p := newPair(t, first, second)
+		chatter := first.ends[bob]
+		p.wg.Go(func() {
+			tick := time.NewTicker(100 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				chatter.Send(raft.Message{From: bob, To: alice, Body: raft.Forward{}})
+				select {
+				case <-tick.C:
+				case <-p.stop:
+					return
+				}
+			}
+		})
+		pass(10 * time.Second)
+		first.setCut(alice, bob, true)
+		p.silence()
+		pass(2 * time.Second)
+		if leader, _, _ := p.silence(); leader >= election {
+			t.Errorf("for %v nothing was heard of the leader", leader)
+		}
+		pass(10 * time.Minute)
+		if leader, _, _ := p.silence(); leader > heartbeat+20*time.Millisecond {
+			t.Errorf("later for %v nothing was heard of the leader", leader)
+		}
+		p.end()
 	})
 }

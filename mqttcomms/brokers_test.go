@@ -1,0 +1,162 @@
+package mqttcomms
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// realBroker starts Mosquitto at an address; it ends with the test, or when the
+// function is called.
+func realBroker(t testing.TB, address string, more ...string) (kill func()) {
+	t.Helper()
+	mosquitto, err := exec.LookPath("mosquitto")
+	if err != nil {
+		if os.Getenv("EDGERAFT_TEST_NO_SKIP") == "1" {
+			t.Fatal("mosquitto is not installed; scripts/test-deps.sh installs it")
+		}
+		t.Skip("NOT TESTED: mosquitto is not installed; scripts/test-deps.sh installs it")
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := fmt.Sprintf("persistence false\nset_tcp_nodelay true\nlistener %s %s\n", port, host)
+	if len(more) == 0 {
+		more = []string{"allow_anonymous true"}
+	}
+	for _, line := range more {
+		conf += line + "\n"
+	}
+	cmd := exec.Command(mosquitto, "-c", writeFile(t, conf, 0o600))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	killed := false
+	kill = func() {
+		if !killed {
+			killed = true
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	}
+	t.Cleanup(kill)
+	return kill
+}
+
+// together waits until all are at one broker and hear each other there.
+func together(t testing.TB, url string, all []*Comms, n *uint64) {
+	t.Helper()
+	eventually(t, "all meet at "+url, func() error {
+		for _, c := range all {
+			if s := c.Status(); !s.Connected || s.Broker != url {
+				return fmt.Errorf("%s: %+v", c.self, s)
+			}
+		}
+		return nil
+	})
+	for _, from := range all {
+		for _, to := range all {
+			if from == to {
+				continue
+			}
+			*n++
+			seq := *n
+			eventually(t, fmt.Sprintf("%s hears %s", to.self, from.self), func() error {
+				from.Send(note(from.self, to.self, seq))
+				select {
+				case m := <-to.Received():
+					if m.From == from.self && m.Body == note(from.self, to.self, seq).Body {
+						return nil
+					}
+					return fmt.Errorf("it got %+v", m)
+				case <-time.After(100 * time.Millisecond):
+					return fmt.Errorf("%+v", to.Stats())
+				}
+			})
+		}
+	}
+}
+
+// Devices at brokers that do not know each other end at one of them: at the
+// second when the first dies, and at the first when that returns, also when some
+// are at each, so that nobody is lonely.
+func TestAllMeetAtOneBroker(t *testing.T) {
+	first, second := freePort(t), freePort(t)
+	kill := realBroker(t, first)
+	realBroker(t, second)
+	way := newProxy(t, first) // of some of the devices to the first broker
+	var all []*Comms
+	for _, id := range []struct {
+		id  raft.NodeID
+		url string
+	}{{alice, "mqtt://" + first}, {bob, "mqtt://" + first}, {carol, way.url()}, {dora, way.url()}} {
+		all = append(all, start(t, id.url, id.id, func(c *Config) {
+			c.Access.Brokers = append(c.Access.Brokers, "mqtt://"+second)
+			c.homeFirst = time.Second
+		}))
+	}
+	atFirst := func() {
+		t.Helper()
+		var n uint64 = 1000
+		for _, c := range all[2:] {
+			eventually(t, "carol and dora are at the first", func() error {
+				if s := c.Status(); !s.Connected || s.Broker != way.url() {
+					return fmt.Errorf("%+v", s)
+				}
+				return nil
+			})
+		}
+		together(t, "mqtt://"+first, all[:2], &n)
+		acquaint(t, all[0], all[2])
+		acquaint(t, all[1], all[3])
+	}
+	atFirst()
+	kill()
+	var n uint64
+	together(t, "mqtt://"+second, all, &n)
+	way.goSilent(true) // two return, two cannot: some are at each
+	kill = realBroker(t, first)
+	for _, c := range all[:2] {
+		eventually(t, "two are at the first", func() error {
+			if s := c.Status(); !s.Connected || s.Broker != "mqtt://"+first {
+				return fmt.Errorf("%+v", s)
+			}
+			return nil
+		})
+	}
+	together(t, "mqtt://"+second, all[2:], &n)
+	way.goSilent(false)
+	way.cut()
+	atFirst()
+	kill()
+	together(t, "mqtt://"+second, all, &n)
+}
+
+// Two URLs of one broker: a device is not taken for its own twin.
+func TestTwoWaysToOneBroker(t *testing.T) {
+	b := newBroker(t, "127.0.0.1:0", nil)
+	address := freePort(t)
+	var log lines
+	c := start(t, "mqtt://"+address, alice, withLog(&log), func(c *Config) {
+		c.Access.Brokers = append(c.Access.Brokers, b.url)
+		c.homeFirst = 100 * time.Millisecond
+	})
+	up(t, c)
+	p := newProxyAt(t, address, b.address())
+	eventually(t, "the first way is used", func() error {
+		if s := c.Status(); !s.Connected || s.Broker != p.url() {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+	if strings.Contains(log.String(), "copies of one card") {
+		t.Errorf("it says %s", log.String())
+	}
+}
