@@ -1,0 +1,58 @@
+package main
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/edgeraft/edgeraft/internal/seal"
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// Of two rotations that were begun at once neither ends while the other goes
+// elsewhere: else each device could drop the key that the other keeps.
+func TestTwoRotationsAtOnce(t *testing.T) {
+	old, one, two := seal.NewKey(), seal.NewKey(), seal.NewKey()
+	ids := []raft.NodeID{raft.NodeIDFrom([10]byte{1}), raft.NodeIDFrom([10]byte{2})}
+	var devices []*device
+	for i := range ids {
+		s, err := seal.New(old, "home", ids[i], 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		devices = append(devices, &device{self: ids[i], keys: newKeyRing(seal.Ring{}, []sealedPath{{sealer: s}})})
+	}
+	sealer := func(i int) *seal.Sealer { return devices[i].keys.paths[0].sealer }
+	tell := func(from int, keys ...seal.Key) {
+		t.Helper()
+		ring, err := seal.NewRing(keys...)
+		if err == nil {
+			err = devices[from].keys.set(ring)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 { // each by any key
+			packet, err := sealer(from).Report(ids[1-from], false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for in := sealer(1-from).Receive(packet, netip.AddrPort{}); in.Reply != nil; {
+				in = sealer(1-from).Receive(sealer(from).Receive(in.Reply, netip.AddrPort{}).Reply, netip.AddrPort{})
+			}
+		}
+	}
+	want := func(when string, i int, has bool) {
+		t.Helper()
+		if got := devices[i].hasPreferred(ids[1-i]); got != has {
+			t.Errorf("%s: device %d thinks that the other is ready: %v", when, i, got)
+		}
+	}
+	tell(0, two, one, old)
+	tell(1, one, two, old)
+	tell(0, two, one, old)
+	want("both have both", 0, false)
+	want("both have both", 1, false)
+	tell(1, two, one, old)
+	want("one gave way", 0, true)
+	want("one gave way", 1, true)
+}
