@@ -1,13 +1,18 @@
 package mqttcomms
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/edgeraft/edgeraft/raft"
 )
@@ -159,4 +164,46 @@ func TestTwoWaysToOneBroker(t *testing.T) {
 	if strings.Contains(log.String(), "copies of one card") {
 		t.Errorf("it says %s", log.String())
 	}
+}
+
+// thrower is a broker's hook that ends the connection of who publishes.
+type thrower struct {
+	mochi.HookBase
+	thrown atomic.Int32
+}
+
+func (*thrower) ID() string { return "thrower" }
+func (*thrower) Provides(b byte) bool {
+	return bytes.Contains([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish}, []byte{b})
+}
+func (*thrower) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
+func (*thrower) OnACLCheck(*mochi.Client, string, bool) bool              { return true }
+func (h *thrower) OnPublish(cl *mochi.Client, p packets.Packet) (packets.Packet, error) {
+	h.thrown.Add(1)
+	cl.Stop(packets.ErrNotAuthorized)
+	return p, nil
+}
+
+// A broker that throws out who it let in is not besieged, nor is the log filled,
+// and another one gets its turn.
+func TestThrownOut(t *testing.T) {
+	h := new(thrower)
+	b := newBroker(t, "127.0.0.1:0", h)
+	var log lines
+	start(t, b.url, alice, withLog(&log))
+	<-time.After(4 * time.Second)
+	if n := h.thrown.Load(); n < 2 || n > 12 {
+		t.Errorf("thrown out %d times in 4 s", n)
+	}
+	if n := strings.Count(log.String(), "\n"); n > maxOutageLines+1 {
+		t.Errorf("%d lines: %s", n, log.String())
+	}
+	other := newBroker(t, "127.0.0.1:0", nil)
+	c := start(t, b.url, bob, func(c *Config) { c.Access.Brokers = append(c.Access.Brokers, other.url) })
+	eventually(t, "the other broker is used", func() error {
+		if s := c.Status(); !s.Connected || s.Broker != other.url {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
 }

@@ -96,7 +96,7 @@ type Comms struct {
 	nextPayload    uint32                // tells payloads apart that go in parts
 	status         Status
 	since          time.Time     // of status.Connected
-	outageLines    int           // log lines since there was a connection
+	outageLines    int           // log lines since a connection lasted
 	outageLine     time.Time     // the last of them
 	lonelyPatience time.Duration // how long the next connection may be without others
 }
@@ -182,7 +182,16 @@ func (c *Comms) connected(s *session) {
 	c.status = Status{Connected: true, Broker: s.broker.String(), Error: c.status.Error, MaxPacket: s.maxPacket, KeepAlive: s.keepAlive}
 	c.since, c.anyHeard = time.Now(), time.Now()
 	c.mu.Unlock()
-	c.cfg.Logger.Info("connected to the MQTT broker", "broker", s.broker, "max_packet", s.maxPacket)
+	if c.stats.mayLog(logConnected, time.Now()) {
+		c.cfg.Logger.Info("connected to the MQTT broker", "broker", s.broker, "max_packet", s.maxPacket)
+	}
+}
+
+// settled notes that a connection lasted, so that the end of it is news.
+func (c *Comms) settled() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.outageLines = 0
 }
 
 // disconnected notes that there is no connection, and why.
@@ -197,11 +206,8 @@ func (c *Comms) disconnected(b broker, err error) {
 		}
 	}
 	c.status.Connected, c.status.Broker, c.status.Error = false, b.String(), err.Error()
-	if was.Connected {
-		c.outageLines = 0
-	}
-	changed := was.Error != c.status.Error && (c.outageLines < maxOutageLines || time.Since(c.outageLine) > outageLogEvery)
-	if c.ctx.Err() == nil && (was.Connected || changed) {
+	changed := (was.Connected || was.Error != c.status.Error) && (c.outageLines < maxOutageLines || time.Since(c.outageLine) > outageLogEvery)
+	if c.ctx.Err() == nil && changed {
 		c.outageLines++
 		c.outageLine = time.Now()
 		c.cfg.Logger.Warn("no connection to the MQTT broker", "broker", b, "error", err)

@@ -83,6 +83,9 @@ const (
 	pauseAtMost  = 15 * time.Second
 	pauseAtLeast = time.Second // of the upper bound
 	pauseShare   = 8
+	// settledAfter is how long a connection must last to count as one: a broker may
+	// let a device in only to throw it out for what it publishes.
+	settledAfter = 5 * time.Second
 	// takenOverPause is the pause after another client took this one's place, so
 	// that two with one identity do not fight.
 	takenOverPause = 30 * time.Second

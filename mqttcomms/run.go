@@ -28,13 +28,15 @@ func (c *Comms) run() {
 		if home = nil; s == nil {
 			s, err = c.open(c.ctx, next)
 		}
-		wasUp := err == nil
-		if wasUp {
-			pause.reset()
+		settled := false // there was a connection, and it lasted
+		if err == nil {
 			c.connected(s)
 			began := time.Now()
 			err = s.serve(homeTimes)
-			pause.since = time.Now()
+			if settled = time.Since(began) >= settledAfter; settled {
+				pause = backoff{since: time.Now()}
+				c.settled()
+			}
 			if !errors.Is(err, errLonely) && !errors.Is(err, errHome) {
 				lonelyTimes = 0
 			}
@@ -60,9 +62,13 @@ func (c *Comms) run() {
 		case errors.As(err, &said) && said.code == codePacketTooLarge:
 			// A broker that does not announce its limit says it too late.
 			c.packetLimit = max(min(c.packetLimit, s.largest/2), MinPacket)
-		case wasUp:
+			c.wait(pause.next(time.Now()))
+		case settled:
 			next = 0
 			c.wait(jitter(pauseFirst / 2)) // not all devices at once
+		case s != nil: // it lets this device in only to throw it out
+			next = (next + 1) % len(c.brokers)
+			c.wait(pause.next(time.Now()))
 		default:
 			if next = (next + 1) % len(c.brokers); next == 0 {
 				c.wait(pause.next(time.Now()))
@@ -89,8 +95,6 @@ type backoff struct {
 	since time.Time // when the last connection ended
 	last  time.Duration
 }
-
-func (b *backoff) reset() { b.last = 0 }
 
 func (b *backoff) next(now time.Time) time.Duration {
 	most := min(max(now.Sub(b.since)/pauseShare, pauseAtLeast), pauseAtMost)

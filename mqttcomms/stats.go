@@ -111,6 +111,7 @@ type logTopic int
 
 const (
 	logStranger logTopic = iota
+	logConnected
 	logUnsendable
 	logTopics
 )

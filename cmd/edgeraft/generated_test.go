@@ -39,7 +39,7 @@ var settingNotes = map[string]string{
 	"dead_after":                  "At least 4 times timing.election. Only while a quorum lives, and where a learner stands ready. The dead voter becomes a learner, and gets a vote again when it returns and one is free.",
 	"timing.heartbeat":            "20ms to 1m. Alike on all devices. Each costs a packet to each member, and one back.",
 	"timing.election":             "At least twice the heartbeat. Alike on all devices. Shorter: a dead leader is missed sooner; longer: fewer elections where packets get lost.",
-	"flash.commit_window":         "0s writes at once. A time of up to 5s, or adaptive, lets writes wait for each other: fewer of them, later answers.",
+	"flash.commit_window":         "0s writes at once. A time of up to 2s, or adaptive, lets writes wait for each other: fewer of them, later answers.",
 	"limits.command_bytes":        "Up to 1048576. Alike on all devices.",
 	"limits.log_bytes":            "At a quarter of it a snapshot takes the place of what was applied. At the limit nothing more is committed. If this is raised, so must be MemoryMax= and GOMEMLIMIT= of the service.",
 	"limits.watch_history_bytes":  "A watcher that resumes from further back gets the error \"compacted\".",

@@ -88,6 +88,10 @@ func run(seed uint64, trace int) Result {
 	if lies.Chance(200) {
 		c.planLies(lies)
 	}
+	fill := NewRand(seed ^ fullSeed)
+	if fill.Chance(250) {
+		c.planFull(fill)
+	}
 	if p.snapshots {
 		c.planSnapshot()
 	}
@@ -107,7 +111,8 @@ func run(seed uint64, trace int) Result {
 	for range trialsPerRun {
 		c.try(trials, c.rng)
 	}
-	c.try(hints, lies)
+	c.try(fullTrials, fill)
+	c.try(hints, lies) // the last: lies go on for a while
 	c.res.Events, c.res.Violation = c.Events(), c.Failed()
 	c.res.Snapshots, c.res.Restores = c.snapshots, c.restores
 	c.res.Committed = len(c.check.committed.entries)
@@ -246,6 +251,7 @@ func (c *campaign) recover() {
 		n.paused = 0
 		n.Disk.failing = false
 		n.Disk.Unstick()
+		n.Disk.MakeRoom()
 		n.Disk.MinDelay, n.Disk.MaxDelay = 1, Tick/4
 		n.Start()
 	}

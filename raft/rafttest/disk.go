@@ -32,6 +32,8 @@ type Disk struct {
 	crashes  int // tells late completions of an earlier boot
 	waiting  bool
 	failing  bool // the write that ends next fails
+	full     bool // only hard states fit
+	refused  bool // what waits did not
 }
 
 // submit takes a save that is to become durable after all before it.
@@ -58,7 +60,7 @@ func (d *Disk) submit(s raft.Save) {
 }
 
 func (d *Disk) start() {
-	if d.writing > 0 || len(d.queue) == 0 {
+	if d.writing > 0 || len(d.queue) == 0 || d.idle() {
 		return
 	}
 	d.writing = len(d.queue)
@@ -83,6 +85,9 @@ func (d *Disk) finish() {
 		d.node.Crash()
 		return
 	}
+	if d.refuse() {
+		return
+	}
 	seq := d.queue[d.writing-1].Seq
 	d.write(d.writing)
 	d.writing = 0
@@ -96,10 +101,7 @@ func (d *Disk) write(n int) {
 	if n == 0 {
 		return
 	}
-	merged := d.queue[0]
-	for _, s := range d.queue[1:n] {
-		merged.Merge(s)
-	}
+	merged := d.merged(n)
 	d.state = merged.State
 	if merged.Founding != nil {
 		d.founding = *merged.Founding
@@ -147,8 +149,10 @@ func (d *Disk) change(s raft.Save) {
 // crash loses what is not durable. How much of what was under way reached the
 // disk nevertheless is left to chance.
 func (d *Disk) crash() {
-	d.write(d.rng.Intn(len(d.queue) + 1))
-	d.queue, d.writing, d.seq, d.waiting, d.failing = nil, 0, 0, false, false
+	if n := d.rng.Intn(len(d.queue) + 1); !d.full {
+		d.write(n)
+	}
+	d.queue, d.writing, d.seq, d.waiting, d.failing, d.refused = nil, 0, 0, false, false, false
 	d.last = d.entries.last()
 	d.crashes++
 }

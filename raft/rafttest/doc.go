@@ -10,7 +10,7 @@
 // with clients on it (client.go) and an App whose state is a digest of all it
 // applied, which is what its snapshots hold (snapshot.go). What must hold is
 // checked after every event (invariants*.go, clustertime.go). A campaign drives a
-// Cluster through a random mixture of faults (faults.go), and ordered stories of
+// Cluster through a random mixture of faults (faults.go, fulldisk.go), and ordered stories of
 // them that chance alone seldom tells (hunt.go); then demands that it recovers and
 // rests (campaign.go); then tries it with lasting faults, one after the other
 // (trial.go). In some runs the App is the key/value state with idempotency keys

@@ -107,6 +107,9 @@ func (n *Node) Start() {
 	n.ticked, n.planned, n.paused = c.clock.now, 1, 0
 	c.tracef("%v starts (boot %d) with term %d, vote %q, snapshot at %d, entries %d to %d", n, n.boot, stored.State.Term, stored.State.Vote, n.restored, n.Disk.first, n.Disk.last)
 	c.settle(n)
+	if n.Disk.full {
+		n.Disk.tellShort(true)
+	}
 }
 
 // Crash stops the node at once. What its disk has not written is lost.
