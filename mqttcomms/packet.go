@@ -17,8 +17,8 @@ import (
 //	group     number of further addressees (1 byte), CRC-32C of the ID of each
 //	          (4), the message, addressed to the first
 //	part      ID of the payload it is a part of (4), its length (4), offset (4), data
-//	probe     a number (8), which an echo returns
-//	echo      the number (8)
+//	probe     a number (8), which an echo returns, zeros (7)
+//	echo      the number (8), zeros (7)
 //	check     nothing: only whether the broker takes it matters
 //
 // with big-endian numbers. A change of a layout needs a new kind. Kinds are
@@ -108,13 +108,19 @@ func parsePart(b []byte) (part, error) {
 	return part{payload: binary.BigEndian.Uint32(b[1:]), total: int(total), offset: int(offset), data: data}, nil
 }
 
+// numberLen is the length of a probe and of an echo. The zeros behind the number
+// make room: no Sealer answers a packet with a longer one, so the challenge that
+// a first packet draws must not be longer than a probe that is the first.
+const numberLen = 16
+
 func appendNumber(dst []byte, kind byte, n uint64) []byte {
-	return binary.BigEndian.AppendUint64(append(dst, kind), n)
+	dst = binary.BigEndian.AppendUint64(append(dst, kind), n)
+	return append(dst, make([]byte, numberLen-1-8)...)
 }
 
 // parseNumber reads a payload of kindProbe or kindEcho.
 func parseNumber(b []byte) (uint64, error) {
-	if len(b) != 1+8 {
+	if len(b) != numberLen {
 		return 0, fmt.Errorf("%w: a probe of %d bytes", errMalformed, len(b))
 	}
 	return binary.BigEndian.Uint64(b[1:]), nil

@@ -124,7 +124,7 @@ func (c *Comms) Probe(id raft.NodeID) {
 	}
 	p.probe = rand.Uint64() | 1
 	p.probeSent = time.Time{}
-	c.enqueue(&item{to: id, plain: appendNumber(nil, kindProbe, p.probe), size: 1 + 8, at: now})
+	c.enqueue(&item{to: id, plain: appendNumber(nil, kindProbe, p.probe), size: numberLen, at: now})
 }
 
 // probeLeaves notes that a probe is written now.

@@ -104,7 +104,7 @@ func (c *Comms) dispatch(from raft.NodeID, plain []byte, now time.Time) drop {
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.enqueue(&item{to: from, plain: appendNumber(nil, kindEcho, n), size: 1 + 8, at: now})
+		c.enqueue(&item{to: from, plain: appendNumber(nil, kindEcho, n), size: numberLen, at: now})
 	case kindEcho:
 		n, err := parseNumber(plain)
 		if err != nil {

@@ -131,7 +131,11 @@ type Core struct {
 	timeout int // ticks after which to campaign
 	// suspicious: the leader is said to be gone (SuspectLeader).
 	suspicious bool
-	votes      map[NodeID]bool // answers to a campaign
+	// hintTerm is the term of the hint last taken, 0 for none and when it turned
+	// out false, and disbelief for how many ticks no other is taken.
+	hintTerm  Term
+	disbelief int
+	votes     map[NodeID]bool // answers to a campaign
 	// futile is how many candidacies in a row nobody decided in time.
 	futile int
 	// removedAt is the configuration that has no place for this device, as
@@ -283,6 +287,7 @@ func (c *Core) takeCommitted() []Entry {
 // Tick advances time by one tick.
 func (c *Core) Tick() {
 	c.elapsed++
+	c.disbelief = max(c.disbelief-1, 0)
 	c.store.tick()
 	c.proposals.tick()
 	c.tickReads()

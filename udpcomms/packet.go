@@ -17,8 +17,8 @@ import (
 //	missing    ID of the message (8), then runs: first index (2), number (2)
 //	where-is   device ID (16)
 //	addresses  device ID (16), then addresses: length 4 or 16 (1), IP, port (2)
-//	probe      a number (8), which an echo returns
-//	echo       the number (8)
+//	probe      a number (8), which an echo returns, zeros (7)
+//	echo       the number (8), zeros (7)
 //
 // with big-endian numbers. A change of a layout needs a new kind. Kinds are
 // never reused; an unknown one is dropped and counted as malformed.

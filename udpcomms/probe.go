@@ -91,13 +91,19 @@ func (c *Comms) probed(from raft.NodeID, plain []byte, now time.Time) drop {
 	return noDrop
 }
 
+// numberLen is the length of a probe and of an echo. The zeros behind the number
+// make room: no Sealer answers a packet with a longer one, so the challenge that
+// a first packet draws must not be longer than a probe that is the first.
+const numberLen = 16
+
 func appendNumber(dst []byte, kind byte, n uint64) []byte {
-	return binary.BigEndian.AppendUint64(append(dst, kind), n)
+	dst = binary.BigEndian.AppendUint64(append(dst, kind), n)
+	return append(dst, make([]byte, numberLen-1-8)...)
 }
 
 // parseNumber reads a packet of kindProbe or kindEcho.
 func parseNumber(b []byte) (uint64, error) {
-	if len(b) != 1+8 {
+	if len(b) != numberLen {
 		return 0, fmt.Errorf("%w: a probe of %d bytes", errMalformed, len(b))
 	}
 	return binary.BigEndian.Uint64(b[1:]), nil

@@ -1,6 +1,7 @@
 package udpcomms
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -29,6 +30,19 @@ func TestProbeMeasuresTheRoundTrip(t *testing.T) {
 			}
 			return
 		}
+	}
+}
+
+// A path may see nothing but probes for long: the first one must do to get to know
+// each other.
+func TestAProbeDrawsAChallenge(t *testing.T) {
+	from, to := newSealer(t, testKey, alice, 1), newSealer(t, testKey, bob, 1)
+	packet, err := from.Seal(nil, bob, appendNumber(nil, kindProbe, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in := to.Receive(packet, netip.AddrPort{}); in.Reply == nil {
+		t.Errorf("nothing is replied: %v", in.Err)
 	}
 }
 

@@ -64,6 +64,7 @@ func TestLeaderSuspected(t *testing.T) {
 		if st := w.status(old); st.Role != raft.Leader || st.Term != term {
 			t.Fatalf("after hints that were not true %s is %v in term %d, was leader in term %d", old.id, st.Role, st.Term, term)
 		}
+		<-time.After(10 * 30 * testTick) // false hints are forgiven by then
 		others := w.followers()
 		w.lan.setCut(old.id, true)
 		<-time.After(2 * time.Millisecond) // what was under way arrives
