@@ -83,8 +83,11 @@ func changeKeysOffline(c Config, change api.KeyChange) (api.KeyChanged, error) {
 	if change.Action == api.KeyDropOld && !change.Force {
 		return api.KeyChanged{}, errors.New("drop the old key: no agent is running, so it is not known whether the members have the new one; start it first, or give --force")
 	}
+	if err := actAsOwner(c.DataDir, ""); err != nil {
+		return api.KeyChanged{}, fmt.Errorf("change the keys of this device: %w", err)
+	}
 	ring, err := seal.ReadRing(c.KeyFile)
-	if err != nil {
+	if err != nil && change.Action != api.KeyReplace { // whatever the file holds
 		return api.KeyChanged{}, fmt.Errorf("change the keys of this device: %w", err)
 	}
 	next, err := changedRing(ring, change)
@@ -109,6 +112,11 @@ func (inv *invocation) sayKeys(c Config, change api.KeyChange, changed api.KeyCh
 		inv.say("When edgeraft status says that all have it: edgeraft keygen --drop-old, on each.")
 	case api.KeyAdd:
 		inv.say("This device has the new key, beside the one before. See: edgeraft status")
+	case api.KeyReplace:
+		inv.say("This device has this key now, in the place of what it had.")
+		if running {
+			inv.say("It joins as soon as it finds a member. See: edgeraft status")
+		}
 	default:
 		inv.say("This device accepts the key %s only.", printable(changed.Keys.Preferred))
 	}

@@ -209,7 +209,7 @@ var answered = []cause{
 		if !ok || in.Status.Node.State != "waiting_for_cluster" {
 			return "", ""
 		}
-		return "This device finds no cluster, and its key may be the wrong one. " + w.Message, "on the device with the wrong key delete its key_file, restart its agent, and type: edgeraft join KEY"
+		return "This device finds no cluster, and its key may be the wrong one. " + w.Message, "sudo edgeraft join --replace-key KEY   (KEY is what sudo cat /etc/edgeraft/cluster.key prints on a member)"
 	}, false},
 	{"broker_only", brokerDown, false},
 	warned("founding", false),
