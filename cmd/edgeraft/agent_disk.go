@@ -59,8 +59,8 @@ func memberDiskWarnings(members []api.Member) []api.Warning {
 	var ws []api.Warning
 	for _, m := range members {
 		if m.DiskShort && !m.Self {
-			ws = append(ws, api.Warning{Code: "member_disk_full",
-				Message: fmt.Sprintf("The disk of member %s (%s) is full; see edgeraft status there.", m.Name, m.ID[:8])})
+			ws = append(ws, api.Warning{Code: "member_disk_full", Next: "edgeraft why   (on " + m.Name + ")",
+				Message: fmt.Sprintf("The disk of member %s (%s) is full; it goes on by itself when there is room.", m.Name, m.ID[:8])})
 		}
 	}
 	return ws

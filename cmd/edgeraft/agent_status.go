@@ -152,7 +152,7 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 	case st.Founding != nil:
 		ws = append(ws, d.foundingWarning(st.Founding))
 	case len(st.Config.Members) == 0:
-		add("no_cluster", "edgeraft init   (first device only)",
+		add("no_cluster", "sudo edgeraft doctor   (why is nobody heard?), or, on the first device only: edgeraft init",
 			"No member of the cluster %q with this key has been found yet (%s).", d.cfg.Cluster, d.searching())
 	case st.Removed:
 		add("removed", "edgeraft members add "+string(d.self)+"   (on a member)",
@@ -171,9 +171,7 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("storage_kept", "rm "+filepath.Join(d.cfg.DataDir, boltlog.DamagedName), "The storage of this device was damaged, and has healed. Delete %s when you have looked at it; if it happens again, replace the card.",
 			filepath.Join(d.cfg.DataDir, boltlog.DamagedName))
 	}
-	if from, reason := d.comms.stranger(); reason != "" {
-		add("stranger", "edgeraft status   (on that device)", "Packets that cannot be read arrive from %s (%s): a device with another key or cluster name?", from, reason)
-	}
+	ws = append(ws, d.unreadableWarnings(st)...)
 	ws = append(ws, brokerWarnings(d.comms.brokerStatus(), d.self)...)
 	ws = append(ws, d.strangerWarnings(st)...)
 	ws = append(ws, oldest(st, spokenLevel())...)

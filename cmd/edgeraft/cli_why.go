@@ -54,7 +54,7 @@ func (inv *invocation) whatIsKnown(ctx context.Context) why.Input {
 	c, origins, err := inv.configOrigins()
 	if err != nil {
 		var in why.Input
-		in.Reach, in.Local.Config = why.Absent, err.Error()
+		in.Reach, in.Local.Config, in.Local.ConfigFile = why.Absent, err.Error(), inv.from.path()
 		return in
 	}
 	in := why.Input{Reach: why.Answered, Socket: agentSocket(c.Socket, origins["socket"] != "", systemSocket)}
@@ -78,12 +78,13 @@ func (inv *invocation) whatIsKnown(ctx context.Context) why.Input {
 		in.Reach = why.Silent
 	}
 	in.Local = lookAround(ctx, c)
+	in.Local.ConfigFile = inv.from.path()
 	return in
 }
 
 // lookAround looks at what an agent would need to run.
 func lookAround(ctx context.Context, c Config) why.Local {
-	l := why.Local{DataDir: c.DataDir}
+	l := why.Local{DataDir: c.DataDir, KeyFile: c.KeyFile}
 	if info, err := card.Read(card.Sys, c.DataDir); err == nil {
 		l.FreeBytes = &info.FreeBytes
 	}
@@ -91,7 +92,7 @@ func lookAround(ctx context.Context, c Config) why.Local {
 	if f, err := os.Open(c.KeyFile); err == nil { // else it is not there, or not this user's to read
 		f.Close()
 		if _, err := seal.ReadRing(c.KeyFile); err != nil {
-			l.Key = err.Error()
+			l.Key, l.KeyOpen = err.Error(), errors.Is(err, fs.ErrPermission)
 		}
 	}
 	l.Service, l.LastError = serviceState(ctx)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,6 +26,11 @@ type configSource struct {
 	flags map[string]string // settings given as flags, by key
 }
 
+// path is where the configuration file is, or would be.
+func (from configSource) path() string {
+	return cmp.Or(from.file, from.host.env[envConfig], from.host.configFile())
+}
+
 // loadConfig builds the configuration: the defaults, over them the file, over
 // that the environment, over that the flags. It returns all that is wrong, not
 // only the first, each naming its file and line, its variable or its flag.
@@ -46,14 +52,8 @@ func loadConfigOrigins(from configSource) (Config, map[string]string, error) {
 		}
 	}
 
-	path, wanted := from.file, from.file != ""
-	if !wanted {
-		path, wanted = from.host.env[envConfig], from.host.env[envConfig] != ""
-	}
-	if !wanted {
-		path = from.host.configFile()
-	}
-	fail(readConfigFile(&c, origins, path, wanted))
+	wanted := from.file != "" || from.host.env[envConfig] != ""
+	fail(readConfigFile(&c, origins, from.path(), wanted))
 	fail(applyEnv(&c, origins, from.host.env))
 	for _, s := range settings {
 		if text, ok := from.flags[s.key]; ok {
