@@ -105,7 +105,7 @@ func lookAtStorage(ctx context.Context, c Config) (why.Storage, string) {
 	}
 	in, err := boltlog.Inspect(ctx, c.DataDir)
 	switch {
-	case err == nil && in.Identity.Cluster != c.Cluster:
+	case err == nil && in.Identity.Cluster != c.Cluster && !boltlog.Blank(in.Stored):
 		return why.StorageOther, "it belongs to the cluster " + in.Identity.Cluster
 	case err == nil:
 		return why.StorageSound, ""

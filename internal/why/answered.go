@@ -41,6 +41,7 @@ var answered = []cause{
 	warned("no_cluster", false),
 	warned("removed", false),
 	{"no_quorum", noQuorum, false},
+	warned("majority_full", false),
 	warned("no_leader", false),
 	{"second_cluster", func(in Input) (string, string) {
 		w, _ := find(in.Status, "foreign_cluster")
