@@ -35,9 +35,11 @@ func networkFaults(t *testing.T) []whyFault {
 	formOf(t, one, two, three)
 	return []whyFault{
 		{"it is cut off", func() { net.Isolate(3) }, three, "no_quorum",
-			[]string{"There is no quorum: 2 of 3 voters are needed and 1 are heard", "device-1 (", "device-2 ("}, "ping ", func(string) { net.Heal() }, nil},
+			[]string{"There is no quorum: 2 of 3 voters are needed and 1 are heard", "device-1 (", "device-2 ("}, "ping -c 3 ", func(string) { net.Heal() }, nil},
+		{"it hears nothing, though it is heard", func() { net.Deafen(3, true) }, three, "no_quorum",
+			[]string{"There is no quorum: 2 of 3 voters are needed and 1 are heard", "device-1 (", "device-2 ("}, "ping -c 3 ", func(string) { net.Deafen(3, false) }, nil},
 		{"two of three are off", func() { two.proc.Kill(); three.proc.Kill() }, one, "no_quorum",
-			[]string{"2 of 3 voters are needed and 1 are heard; missing: device-", "device-2 (", "device-3 ("}, "ping ", func(string) { two.start() }, nil},
+			[]string{"2 of 3 voters are needed and 1 are heard; missing: device-", "device-2 (", "device-3 ("}, "ping -c 3 ", func(string) { two.start() }, nil},
 	}
 }
 
@@ -114,7 +116,7 @@ func brokerFaults(t *testing.T) []whyFault {
 	return []whyFault{
 		{"the broker is down, and a device too", func() { b.proc.Kill(); two.proc.Kill() }, one, "broker_only",
 			[]string{"No connection to the MQTT broker mqtts://10.77.0.3:8883", "refused"}, "sudo edgeraft doctor", nil, nil},
-		{"then only the device is", b.start, one, "no_quorum", []string{"2 of 2 voters are needed and 1 are heard", "missing: device-2 ("}, "ping ",
+		{"then only the device is", b.start, one, "no_quorum", []string{"2 of 2 voters are needed and 1 are heard", "missing: device-2 ("}, "ping -c 3 ",
 			func(string) { two.start() }, nil},
 		{"the password is wrong", func() {
 			b.write("password", "wrong\n")

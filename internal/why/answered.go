@@ -1,7 +1,9 @@
 package why
 
 import (
+	"cmp"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -120,7 +122,7 @@ func heard(m api.Member) bool {
 // noQuorum says who is missing, and since when.
 func noQuorum(in Input) (string, string) {
 	s := in.Status
-	voters, missing := 0, []string{}
+	voters, missing, next := 0, []string{}, ""
 	for _, m := range s.Members {
 		if m.Role != "voter" {
 			continue
@@ -129,6 +131,7 @@ func noQuorum(in Input) (string, string) {
 		if heard(m) {
 			continue
 		}
+		next = cmp.Or(next, lookAt(m))
 		since := "since this device started"
 		if m.LastContactMS != nil {
 			since = fmt.Sprintf("for %v", (time.Duration(*m.LastContactMS) * time.Millisecond).Round(time.Second))
@@ -144,5 +147,13 @@ func noQuorum(in Input) (string, string) {
 	if w, ok := find(s, "stranger"); ok {
 		return text + " " + w.Message, w.Next
 	}
-	return text, "ping them, and look at edgeraft status there; if they are gone for good: edgeraft recover"
+	return text, next + "; if a majority is gone for good: sudo edgeraft recover)"
+}
+
+// lookAt is how to see whether a member is there.
+func lookAt(m api.Member) string {
+	if a, err := netip.ParseAddrPort(m.Address); err == nil {
+		return fmt.Sprintf("ping -c 3 %s   (is %s there? then edgeraft why on it", a.Addr(), m.Name)
+	}
+	return fmt.Sprintf("edgeraft why   (on %s", m.Name)
 }
