@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/edgeraft/edgeraft/app/api"
@@ -11,20 +10,6 @@ import (
 // clockJump is by how much the wall clock may be corrected before that is worth
 // telling.
 const clockJump = time.Minute
-
-// builtAt is when this program was made, as far as is known; no clock that is
-// right shows an earlier time.
-var builtAt = func() time.Time {
-	earliest := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if t, err := time.Parse(time.RFC3339, s.Value); s.Key == "vcs.time" && err == nil && t.After(earliest) {
-				return t
-			}
-		}
-	}
-	return earliest
-}()
 
 // clock tells of the wall clock, on which nothing depends but what people read:
 // what it shows, and showed when the agent was started. Where it was set since

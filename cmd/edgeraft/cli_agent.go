@@ -4,24 +4,8 @@ import (
 	"context"
 	"flag"
 	"runtime"
-	"runtime/debug"
 	"time"
 )
-
-// version is set when a release is built: -ldflags "-X main.version=v1.2.3".
-var version string
-
-// buildVersion is the version of this binary: that of the release, else what
-// the Go toolchain recorded, else "devel".
-func buildVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
-}
 
 var versionCommand = command{
 	name: "version", scope: scopeNone, json: true,

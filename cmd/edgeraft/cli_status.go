@@ -284,23 +284,4 @@ func orDash(text string) string {
 	return printable(text)
 }
 
-// shortIDLen is how much of an ID people see: enough to tell any members of
-// one cluster apart, and accepted by the commands that take one.
-const shortIDLen = 8
-
-func shortID(id string) string { return id[:min(len(id), shortIDLen)] }
-
 func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
-
-// size shows bytes in the unit that fits.
-func size(n uint64) string {
-	switch {
-	case n < 10<<10:
-		return fmt.Sprintf("%d bytes", n)
-	case n < 10<<20:
-		return fmt.Sprintf("%d KiB", n>>10)
-	case n < 10<<30:
-		return fmt.Sprintf("%d MiB", n>>20)
-	}
-	return fmt.Sprintf("%d GiB", n>>30)
-}

@@ -251,7 +251,7 @@ func brokerWarnings(m *api.MQTT, self raft.NodeID) (ws []api.Warning) {
 			why = "not yet"
 		}
 		ws = append(ws, api.Warning{Code: "mqtt_disconnected", Message: fmt.Sprintf("No connection to the MQTT broker %s for %v: %s.",
-			m.Broker, milliseconds(m.ForMS).Round(time.Second), why)})
+			m.Broker, (time.Duration(m.ForMS) * time.Millisecond).Round(time.Second), why)})
 	}
 	for _, what := range slices.Sorted(slices.Values(m.Refused)) {
 		ws = append(ws, api.Warning{Code: "mqtt_refused", Message: fmt.Sprintf("The MQTT broker does not allow %s. Its access control must let the client %s use the topics in docs/mqtt.md.", what, self)})
