@@ -5,6 +5,9 @@ import (
 	"flag"
 	"runtime"
 	"time"
+
+	"github.com/edgeraft/edgeraft/internal/agent"
+	"github.com/edgeraft/edgeraft/internal/build"
 )
 
 var versionCommand = command{
@@ -15,10 +18,10 @@ var versionCommand = command{
 		return func(_ context.Context, inv *invocation) error {
 			if inv.json {
 				return inv.sayJSON(map[string]string{
-					"version": buildVersion(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
+					"version": build.Version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
 				})
 			}
-			inv.say("edgeraft %s %s %s/%s", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			inv.say("edgeraft %s %s %s/%s", build.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return nil
 		}
 	},
@@ -32,14 +35,14 @@ var runCommand = command{
 	define: func(*flag.FlagSet) action {
 		return func(ctx context.Context, inv *invocation) error {
 			c, err := inv.config()
-			if err != nil && supervised() {
+			if err != nil && agent.Supervised() {
 				complain(inv.stderr, "edgeraft run", err.Error())
 				return exitStatus(exitConfig)
 			}
 			if err != nil {
 				return err
 			}
-			return runAgent(ctx, c, inv.config, inv.stderr, inv.from.host.env)
+			return agent.Run(ctx, c, inv.config, inv.stderr, inv.from.Host.Env)
 		}
 	},
 }
