@@ -35,7 +35,8 @@ type terminal struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	master *os.File
-	ended  chan struct{}
+	read   chan struct{} // nobody has the terminal any more
+	ended  chan struct{} // the process has
 
 	mu    sync.Mutex
 	shown bytes.Buffer
@@ -49,19 +50,25 @@ func onTerminal(t *testing.T, env []string, args ...string) *terminal {
 		t.Skipf("NOT TESTED: there are no terminals here: %v", err)
 	}
 	t.Cleanup(func() { _ = master.Close() })
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	conn, err := master.SyscallConn() // Fd would let no Close end a Read
 	if err != nil {
 		t.Fatal(err)
+	}
+	number := 0
+	var failed error
+	if err := conn.Control(func(fd uintptr) {
+		if failed = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); failed == nil {
+			number, failed = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
+		}
+	}); err != nil || failed != nil {
+		t.Fatal(err, failed)
 	}
 	slave, err := os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer slave.Close()
-	p := &terminal{t: t, master: master, ended: make(chan struct{}), cmd: exec.Command(os.Args[0], args...)}
+	p := &terminal{t: t, master: master, read: make(chan struct{}), ended: make(chan struct{}), cmd: exec.Command(os.Args[0], args...)}
 	p.cmd.Env = append(env, envAsProgram+"=1", "HOME="+t.TempDir(), "EDGERAFT_CONFIG="+writeConfig(t, ""))
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = slave, slave, slave
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -70,12 +77,16 @@ func onTerminal(t *testing.T, env []string, args ...string) *terminal {
 	}
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
 	go p.watch()
+	go func() {
+		_ = p.cmd.Wait() // ProcessState tells
+		close(p.ended)
+	}()
 	return p
 }
 
 // watch collects what is shown until all who have the terminal are gone.
 func (p *terminal) watch() {
-	defer close(p.ended)
+	defer close(p.read)
 	b := make([]byte, 4096)
 	for {
 		n, err := p.master.Read(b)
@@ -115,12 +126,14 @@ func (p *terminal) keys(text string) {
 // end waits for the end of the process, and returns how it ended.
 func (p *terminal) end() int {
 	p.t.Helper()
-	select {
-	case <-p.ended:
-	case <-time.After(30 * time.Second):
-		p.t.Fatalf("it goes on: %s", p.screen())
+	late := time.After(30 * time.Second)
+	for _, done := range []chan struct{}{p.ended, p.read} {
+		select {
+		case <-done:
+		case <-late:
+			p.t.Fatalf("it goes on: %s", p.screen())
+		}
 	}
-	_ = p.cmd.Wait()
 	return p.cmd.ProcessState.ExitCode()
 }
 
