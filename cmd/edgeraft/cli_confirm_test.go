@@ -69,7 +69,7 @@ func onTerminal(t *testing.T, env []string, args ...string) *terminal {
 	}
 	defer slave.Close()
 	p := &terminal{t: t, master: master, read: make(chan struct{}), ended: make(chan struct{}), cmd: exec.Command(os.Args[0], args...)}
-	p.cmd.Env = append(env, envAsProgram+"=1", "HOME="+t.TempDir(), "EDGERAFT_CONFIG="+writeConfig(t, ""))
+	p.cmd.Env = append(env, envAsProgram+"=1", "HOME="+t.TempDir(), "EDGERAFT_CONFIG="+os.DevNull)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = slave, slave, slave
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := p.cmd.Start(); err != nil {
@@ -247,7 +247,7 @@ func TestNothingIsDoneWithoutATerminal(t *testing.T) {
 		for name, stdin := range map[string]io.Reader{"a pipe with the word": strings.NewReader(c.word + "\n"), "/dev/null": null, "closed": nil} {
 			a := survivorAgent(t)
 			cmd := exec.Command(os.Args[0], c.args...)
-			cmd.Env = []string{envAsProgram + "=1", "HOME=" + t.TempDir(), "EDGERAFT_CONFIG=" + writeConfig(t, ""), "EDGERAFT_SOCKET=" + a.socket}
+			cmd.Env = []string{envAsProgram + "=1", "HOME=" + t.TempDir(), "EDGERAFT_CONFIG=" + os.DevNull, "EDGERAFT_SOCKET=" + a.socket}
 			cmd.Stdin = stdin
 			out, _ := cmd.CombinedOutput()
 			if code := cmd.ProcessState.ExitCode(); code != exitUsage || !strings.Contains(string(out), "no terminal, so nothing was changed; --yes") {

@@ -11,9 +11,12 @@ import (
 
 	"github.com/edgeraft/edgeraft/boltlog"
 	"github.com/edgeraft/edgeraft/discovery"
+	"github.com/edgeraft/edgeraft/internal/build"
 	"github.com/edgeraft/edgeraft/internal/card"
+	"github.com/edgeraft/edgeraft/internal/config"
 	"github.com/edgeraft/edgeraft/internal/doctor"
 	"github.com/edgeraft/edgeraft/internal/seal"
+	"github.com/edgeraft/edgeraft/internal/show"
 	"github.com/edgeraft/edgeraft/internal/why"
 )
 
@@ -45,9 +48,9 @@ var doctorCommand = command{
 				}
 			} else {
 				for _, f := range findings {
-					inv.say("%-6s  %s: %s", f.Level, f.Check, printable(f.Text))
+					inv.say("%-6s  %s: %s", f.Level, f.Check, show.Printable(f.Text))
 					if f.Remedy != "" {
-						inv.say("        -> %s", printable(f.Remedy))
+						inv.say("        -> %s", show.Printable(f.Remedy))
 					}
 				}
 			}
@@ -59,7 +62,7 @@ var doctorCommand = command{
 	},
 }
 
-func (inv *invocation) examine(ctx context.Context, c Config) []doctor.Finding {
+func (inv *invocation) examine(ctx context.Context, c config.Config) []doctor.Finding {
 	findings := []doctor.Finding{doctor.Private("key file", c.KeyFile, false), doctor.Private("socket", c.Socket, true)}
 	if findings[0].Level == doctor.OK {
 		if _, err := seal.ReadRing(c.KeyFile); err != nil && !errors.Is(err, fs.ErrPermission) {
@@ -76,7 +79,7 @@ func (inv *invocation) examine(ctx context.Context, c Config) []doctor.Finding {
 		findings = append(findings, doctor.Speed(c.DataDir, time.Now().Add(speedPatience)))
 		findings = append(findings, doctor.Leftovers(c.DataDir, boltlog.DamagedName, boltlog.LeftName, boltlog.KeptName)...)
 	}
-	findings = append(findings, doctor.Clock(time.Now(), builtAt), doctor.Platform(strconv.IntSize, os.Getpagesize()), multicastFinding(c))
+	findings = append(findings, doctor.Clock(time.Now(), build.Time), doctor.Platform(strconv.IntSize, os.Getpagesize()), multicastFinding(c))
 	f := why.Diagnose(inv.whatIsKnown(ctx))
 	agent := doctor.Finding{Check: "agent", Level: doctor.OK, Text: f.Cause, Remedy: f.Next}
 	if !f.Healthy {
@@ -87,10 +90,10 @@ func (inv *invocation) examine(ctx context.Context, c Config) []doctor.Finding {
 
 // multicastFinding tells whether there is an interface on which devices could be
 // found at all.
-func multicastFinding(c Config) doctor.Finding {
+func multicastFinding(c config.Config) doctor.Finding {
 	f := doctor.Finding{Check: "multicast", Level: doctor.OK}
 	switch usable := discovery.Usable(c.UDP.Interfaces); {
-	case c.Discovery == discoveryOff:
+	case c.Discovery == config.DiscoveryOff:
 		f.Text = "not wanted (discovery is off)"
 	case len(usable) == 0:
 		f.Level, f.Text = doctor.Wrong, "no interface is up that has multicast and an address, so no device can be found"
