@@ -116,7 +116,7 @@ func brokerFaults(t *testing.T) []whyFault {
 	return []whyFault{
 		{"the broker is down, and a device too", func() { b.proc.Kill(); two.proc.Kill() }, one, "broker_only",
 			[]string{"No connection to the MQTT broker mqtts://10.77.0.3:8883", "refused"}, "sudo edgeraft doctor", nil, nil},
-		{"then only the device is", b.start, one, "no_quorum", []string{"2 of 2 voters are needed and 1 are heard", "missing: device-2 ("}, "ping -c 3 ",
+		{"then only the device is", b.start, one, "no_quorum", []string{"2 of 2 voters are needed and 1 are heard", "missing: device-2 ("}, "edgeraft why   (on device-2",
 			func(string) { two.start() }, nil},
 		{"the password is wrong", func() {
 			b.write("password", "wrong\n")
