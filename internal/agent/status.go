@@ -60,6 +60,8 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	s.Warnings = append(s.Warnings, keyWarnings(keys)...)
 	s.Warnings = append(s.Warnings, cardWarnings(s.Storage.Card)...)
 	s.Warnings = append(append(s.Warnings, writeWarnings(st.Writing)...), clockWarnings(s.Clock, build.Time)...)
+	s.Clock.LeaderAheadMS = leaderAhead(s.Members)
+	s.Warnings = append(s.Warnings, apartWarnings(s.Clock, s.Members)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
 	return s, nil
 }
@@ -111,6 +113,10 @@ func memberList(st server.Status, contacts map[raft.NodeID]contact, self raft.No
 		}
 		if a, ok := st.Known[m.ID]; ok {
 			am.Level, am.Version = a.Level, a.Version
+			if ahead, ok := a.ClockAhead(wall()); ok && m.ID != self {
+				ms := ahead.Milliseconds()
+				am.ClockAheadMS = &ms
+			}
 		}
 		if m.ID == self {
 			am.Level, am.Version = spokenLevel(), build.Version()
