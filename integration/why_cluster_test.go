@@ -43,6 +43,22 @@ func networkFaults(t *testing.T) []whyFault {
 	}
 }
 
+// oneWayOut: what a member sends is lost, while it hears all.
+func oneWayOut(t *testing.T) []whyFault {
+	net := lab.New(t, 3)
+	c := &cluster{t: t, net: net}
+	for i := range 3 {
+		c.agents = append(c.agents, newAgent(t, net, i+1))
+	}
+	formOf(t, c.agents...)
+	leader := c.awaitLeader(c.agents)
+	mute := c.others(leader)[0]
+	return []whyFault{
+		{"it is not heard, though it hears", func() { net.Mute(mute.i, true) }, mute, "one_way",
+			[]string{"The leader " + leader.name() + " (", "what this device sends does not arrive"}, "ping -c 3 ", func(string) { net.Mute(mute.i, false) }, nil},
+	}
+}
+
 // wrongKeysAndNames: devices that would join, and are kept apart by what they were
 // told.
 func wrongKeysAndNames(t *testing.T) []whyFault {

@@ -40,6 +40,7 @@ var whyScenes = []struct {
 	{"several found together", foundingTogether},
 	{"a member's storage", storageOfAMember},
 	{"the network", networkFaults},
+	{"one way", oneWayOut},
 	{"wrong keys and names", wrongKeysAndNames},
 	{"admission", admission},
 	{"a broker", brokerFaults},

@@ -179,7 +179,7 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("storage_kept", "rm "+filepath.Join(d.cfg.DataDir, boltlog.DamagedName), "The storage of this device was damaged, and has healed. Delete %s when you have looked at it; if it happens again, replace the card.",
 			filepath.Join(d.cfg.DataDir, boltlog.DamagedName))
 	}
-	ws = append(ws, d.unreadableWarnings(st)...)
+	ws = append(append(ws, d.oneWayWarnings(st)...), d.unreadableWarnings(st)...)
 	ws = append(ws, brokerWarnings(d.comms.brokerStatus(), d.self)...)
 	ws = append(ws, d.strangerWarnings(st)...)
 	ws = append(ws, oldest(st, spokenLevel())...)
@@ -244,7 +244,7 @@ func (d *device) votersHeard(st server.Status) int {
 func urgent(ws []api.Warning) bool {
 	for _, w := range ws {
 		switch w.Code {
-		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full", "disk_full", "majority_full":
+		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full", "disk_full", "majority_full", "one_way":
 			return true
 		}
 	}
