@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -130,7 +131,11 @@ func brokerFaults(t *testing.T) []whyFault {
 	one, two := newAgent(t, net, 1, b.settings("mqtt")...), newAgent(t, net, 2, b.settings("mqtt")...)
 	formOf(t, one, two)
 	return []whyFault{
-		{"the broker is down, and a device too", func() { b.proc.Kill(); two.proc.Kill() }, one, "broker_only",
+		{"the broker is down, and a device too", func() {
+			b.proc.Kill()
+			two.proc.Kill()
+			awaitSilent(t, one, two) // so that there are two causes to choose from
+		}, one, "broker_only",
 			[]string{"No connection to the MQTT broker mqtts://10.77.0.3:8883", "refused"}, "sudo edgeraft doctor", nil, nil},
 		{"then only the device is", b.start, one, "no_quorum", []string{"2 of 2 voters are needed and 1 are heard", "missing: device-2 ("}, "edgeraft why   (on device-2",
 			func(string) { two.start() }, nil},
@@ -140,6 +145,24 @@ func brokerFaults(t *testing.T) []whyFault {
 			b.start()
 		}, one, "broker_only", []string{"not authorized", "mqtt.password_file"}, "sudo edgeraft doctor", func(string) { b.write("password", brokerPassword) }, nil},
 	}
+}
+
+// awaitSilent waits until a device has not heard another for so long that it counts
+// as missing.
+func awaitSilent(t *testing.T, a, silent *agent) {
+	t.Helper()
+	lab.Eventually(t, a.name()+" misses "+silent.name(), 60*time.Second*slowness, func() error {
+		st, err := a.status()
+		if err != nil {
+			return err
+		}
+		for _, m := range st.Members {
+			if m.Name == silent.name() && m.LastContactMS != nil && *m.LastContactMS < 6000 {
+				return fmt.Errorf("it was heard %d ms ago", *m.LastContactMS)
+			}
+		}
+		return nil
+	})
 }
 
 // givenUp: a device that was thought to be gone for good returns.
