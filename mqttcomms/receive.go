@@ -31,6 +31,8 @@ func (c *Comms) take(s *session, topic string, payload []byte, retained bool) {
 	case retained:
 		c.stats.drop(dropRetained)
 		return
+	case len(payload) == 0: // of Examine
+		return
 	}
 	in := c.cfg.Seal.Receive(payload, netip.AddrPort{})
 	if in.Reply != nil {

@@ -99,10 +99,7 @@ func (t *transports) startMQTT(cfg Config, self raft.NodeID, sealer *seal.Sealer
 	}
 	return mqttcomms.Start(mqttcomms.Config{
 		Cluster: cfg.Cluster, Self: self, Seal: sealer,
-		Access: mqttcomms.Access{
-			Brokers: cfg.MQTT.Brokers, User: cfg.MQTT.User, PasswordFile: cfg.MQTT.PasswordFile,
-			CAFile: cfg.MQTT.CAFile, CertFile: cfg.MQTT.CertFile, KeyFile: cfg.MQTT.KeyFile,
-		},
+		Access:    cfg.access(),
 		KeepAlive: cfg.keepAlive(), Expiry: cfg.Timing.Election, MaxPacket: cfg.MQTT.MaxPacket,
 		Found: tell(true), Lost: tell(false), Logger: logger,
 	})
