@@ -225,7 +225,7 @@ func TestOldBesideNew(t *testing.T) {
 		t.Skip("NOT TESTED: a program of the future cannot be made of a given binary")
 	}
 	newer := filepath.Join(t.TempDir(), "edgeraft")
-	if err := buildProgram(newer, "-X main.protocolLevel=9 -X main.version=9.0.0"); err != nil {
+	if err := buildProgram(newer, "-X github.com/edgeraft/edgeraft/internal/agent.protocolLevel=9 -X github.com/edgeraft/edgeraft/internal/build.version=9.0.0"); err != nil {
 		t.Fatal(err)
 	}
 	net := lab.New(t, 3)

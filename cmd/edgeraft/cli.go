@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/edgeraft/edgeraft/internal/config"
 )
 
 // Exit codes, as the product's contract has them.
@@ -64,7 +66,7 @@ type invocation struct {
 	args    []string // positional
 	json    bool
 	timeout time.Duration
-	from    configSource
+	from    config.Source
 	stdin   io.Reader
 	stdout  *checkedWriter
 	stderr  io.Writer
@@ -85,7 +87,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	inv := &invocation{
 		command: c,
 		timeout: defaultTimeout,
-		from:    configSource{host: thisHost(env), flags: make(map[string]string)},
+		from:    config.Source{Host: config.ThisHost(env), Flags: make(map[string]string)},
 		stdin:   stdin,
 		stdout:  &checkedWriter{w: stdout},
 		stderr:  stderr,
@@ -95,7 +97,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	act := inv.defineFlags(fs)
 	inv.args, err = parseFlags(fs, rest)
 	if errors.Is(err, flag.ErrHelp) {
-		commandHelp(inv.stdout, c, fs, inv.from.host)
+		commandHelp(inv.stdout, c, fs, inv.from.Host)
 		return fail(stderr, c, inv.stdout.err)
 	}
 	if err == nil {
@@ -120,11 +122,11 @@ func (inv *invocation) defineFlags(fs *flag.FlagSet) action {
 		fs.DurationVar(&inv.timeout, "timeout", defaultTimeout, "how long to wait for the agent")
 	}
 	if c.scope != scopeNone {
-		fs.StringVar(&inv.from.file, "config", "", "the configuration `FILE`")
+		fs.StringVar(&inv.from.File, "config", "", "the configuration `FILE`")
 	}
-	for _, s := range settings {
-		if c.scope.settings() || c.scope.agent() && s.key == "socket" {
-			fs.Func(s.flagName(), s.help, inv.settingFlag(s))
+	for _, s := range config.Settings {
+		if c.scope.settings() || c.scope.agent() && s.Key == "socket" {
+			fs.Func(s.FlagName(), s.Help, inv.settingFlag(s))
 		}
 	}
 	return c.define(fs)
@@ -132,13 +134,13 @@ func (inv *invocation) defineFlags(fs *flag.FlagSet) action {
 
 // settingFlag takes the value of a setting's flag. A flag that is repeated
 // adds to a list, and replaces any other value.
-func (inv *invocation) settingFlag(s setting) func(string) error {
+func (inv *invocation) settingFlag(s config.Setting) func(string) error {
 	return func(text string) error {
-		before, repeated := inv.from.flags[s.key]
-		if _, isList := s.field(new(Config)).(*[]string); isList && repeated {
+		before, repeated := inv.from.Flags[s.Key]
+		if _, isList := s.Field(new(config.Config)).(*[]string); isList && repeated {
 			text = before + "," + text
 		}
-		inv.from.flags[s.key] = text
+		inv.from.Flags[s.Key] = text
 		return nil
 	}
 }

@@ -4,24 +4,11 @@ import (
 	"context"
 	"flag"
 	"runtime"
-	"runtime/debug"
 	"time"
+
+	"github.com/edgeraft/edgeraft/internal/agent"
+	"github.com/edgeraft/edgeraft/internal/build"
 )
-
-// version is set when a release is built: -ldflags "-X main.version=v1.2.3".
-var version string
-
-// buildVersion is the version of this binary: that of the release, else what
-// the Go toolchain recorded, else "devel".
-func buildVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
-}
 
 var versionCommand = command{
 	name: "version", scope: scopeNone, json: true,
@@ -31,10 +18,10 @@ var versionCommand = command{
 		return func(_ context.Context, inv *invocation) error {
 			if inv.json {
 				return inv.sayJSON(map[string]string{
-					"version": buildVersion(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
+					"version": build.Version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
 				})
 			}
-			inv.say("edgeraft %s %s %s/%s", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			inv.say("edgeraft %s %s %s/%s", build.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return nil
 		}
 	},
@@ -48,14 +35,14 @@ var runCommand = command{
 	define: func(*flag.FlagSet) action {
 		return func(ctx context.Context, inv *invocation) error {
 			c, err := inv.config()
-			if err != nil && supervised() {
+			if err != nil && agent.Supervised() {
 				complain(inv.stderr, "edgeraft run", err.Error())
 				return exitStatus(exitConfig)
 			}
 			if err != nil {
 				return err
 			}
-			return runAgent(ctx, c, inv.config, inv.stderr, inv.from.host.env)
+			return agent.Run(ctx, c, inv.config, inv.stderr, inv.from.Host.Env)
 		}
 	},
 }

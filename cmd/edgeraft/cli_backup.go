@@ -11,6 +11,7 @@ import (
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/backup"
 	"github.com/edgeraft/edgeraft/app/client"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 var backupCommand = command{
@@ -48,7 +49,7 @@ var backupCommand = command{
 			if inv.json {
 				return inv.sayJSON(backupFile{File: path, Header: h})
 			}
-			inv.say("Wrote %s: %s", printable(path), headerLine(h))
+			inv.say("Wrote %s: %s", show.Printable(path), headerLine(h))
 			if h.Stale {
 				inv.say("It is as this device saw it, which %s; the cluster may be further.", lastWord(h.LeaderContactMS))
 			}
@@ -91,7 +92,7 @@ func (inv *invocation) backUp(ctx context.Context, stale bool, to io.Writer) (ba
 
 func headerLine(h backup.Header) string {
 	return fmt.Sprintf("%d keys, %s, of the cluster %s (%s) at index %d, taken %s on %s",
-		h.Keys, size(h.Size), printable(h.Cluster), printable(h.ClusterID), h.Index, printable(h.Taken), printable(h.Device))
+		h.Keys, show.Size(h.Size), show.Printable(h.Cluster), show.Printable(h.ClusterID), h.Index, show.Printable(h.Taken), show.Printable(h.Device))
 }
 
 func lastWord(contactMS int64) string {
@@ -171,7 +172,7 @@ func (inv *invocation) agreeToRestore(status api.Status, h backup.Header, yes bo
 	out := inv.stderr
 	fmt.Fprintf(out, "The backup has %s.\n", headerLine(h))
 	if h.ClusterID != status.Cluster.ID {
-		fmt.Fprintf(out, "It is of another cluster than this one (%s): its idempotency keys come in beside this one's.\n", printable(status.Cluster.ID))
+		fmt.Fprintf(out, "It is of another cluster than this one (%s): its idempotency keys come in beside this one's.\n", show.Printable(status.Cluster.ID))
 	}
 	if h.Stale {
 		fmt.Fprintf(out, "It was taken with --stale, on a device that %s.\n", lastWord(h.LeaderContactMS))
@@ -180,7 +181,7 @@ func (inv *invocation) agreeToRestore(status api.Status, h backup.Header, yes bo
 		return nil
 	}
 	fmt.Fprintf(out, "It takes the place of the %d keys that the cluster %s has at index %d, on all its devices; they cannot be got back\nunless you take a backup of them first.\n",
-		status.State.Keys, printable(status.Cluster.Name), status.Node.Applied)
+		status.State.Keys, show.Printable(status.Cluster.Name), status.Node.Applied)
 	if yes {
 		return nil
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/edgeraft/edgeraft/internal/config"
 )
 
 // shells are those that `edgeraft completion` knows, and what writes the script
@@ -75,7 +77,7 @@ func completions() []completed {
 
 // flagsOf lists all flags of a command, sorted by name.
 func flagsOf(c *command) []*flag.Flag {
-	inv := &invocation{command: c, from: configSource{flags: map[string]string{}}}
+	inv := &invocation{command: c, from: config.Source{Flags: map[string]string{}}}
 	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	inv.defineFlags(fs)
 	var flags []*flag.Flag

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 // maxTyped bounds what is read of an answer that is typed.
@@ -89,7 +91,7 @@ func (m *meter) Read(b []byte) (int, error) {
 	}
 	if now := time.Now(); m.out != nil && (now.Sub(m.said) >= progressEvery || err != nil) {
 		m.said = now
-		fmt.Fprintf(m.out, "\r%s %s of %s (%d %%) ", m.doing, size(uint64(m.done)), size(uint64(m.total)), 100*m.done/max(m.total, 1))
+		fmt.Fprintf(m.out, "\r%s %s of %s (%d %%) ", m.doing, show.Size(uint64(m.done)), show.Size(uint64(m.total)), 100*m.done/max(m.total, 1))
 	}
 	return n, err
 }

@@ -12,11 +12,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/edgeraft/edgeraft/boltlog"
+	"github.com/edgeraft/edgeraft/internal/agent"
+	"github.com/edgeraft/edgeraft/internal/build"
+	"github.com/edgeraft/edgeraft/internal/config"
 	"github.com/edgeraft/edgeraft/internal/doctor"
 	"github.com/edgeraft/edgeraft/internal/seal"
+	"github.com/edgeraft/edgeraft/internal/show"
 	"github.com/edgeraft/edgeraft/internal/why"
-	"github.com/edgeraft/edgeraft/mqttcomms"
-	"github.com/edgeraft/edgeraft/udpcomms"
 )
 
 var doctorCommand = command{
@@ -27,7 +29,7 @@ var doctorCommand = command{
 		"database to measure the card; nothing of that stays. As root it sees more: the firewall, whose a port\n"+
 		"is, files that are the agent's alone. What it could not look at it says. Findings are ok, note, warning\n"+
 		"or error, each with what to do. Exit code 1 means that there is an error.", doctor.Limit, doctor.SpeedBytes>>10),
-	example: "sudo edgeraft doctor",
+	example: "edgeraft doctor",
 	define: func(*flag.FlagSet) action {
 		return func(ctx context.Context, inv *invocation) error {
 			c, err := inv.config()
@@ -58,18 +60,19 @@ var doctorCommand = command{
 }
 
 // subject is what is to be examined.
-func (inv *invocation) subject(ctx context.Context, c Config) doctor.Subject {
+func (inv *invocation) subject(ctx context.Context, c config.Config) doctor.Subject {
 	known := inv.whatIsKnown(ctx)
 	s := doctor.Subject{
 		DataDir: c.DataDir, Socket: known.Socket, KeyFile: c.KeyFile, Cluster: c.Cluster,
-		Metrics: c.Metrics.Listen, MQTT: c.uses(transportMQTT), Brokers: c.access(),
+		Metrics: c.Metrics.Listen, MQTT: c.Uses(config.TransportMQTT), Brokers: c.Access(),
 		LogBytes: c.Limits.LogBytes, HistoryBytes: c.Limits.WatchHistoryBytes,
-		Preallocated: boltlog.DefaultPreallocation, MaxFile: boltlog.MaxFileSize, Built: builtAt,
+		Preallocated: boltlog.DefaultPreallocation, MaxFile: boltlog.MaxFileSize, Built: build.Time,
+		Addresses: filepath.Join(c.DataDir, agent.AddressesName),
 		Leftovers: []string{boltlog.DamagedName, boltlog.LeftName, boltlog.KeptName},
 		Listens:   known.Reach != why.Absent && known.Reach != why.Refused,
 	}
-	if c.uses(transportUDP) {
-		s.UDP, s.Interfaces, s.Multicast = c.UDP.Listen, c.UDP.Interfaces, c.Discovery == discoveryMDNS
+	if c.Uses(config.TransportUDP) {
+		s.UDP, s.Interfaces, s.Multicast = c.UDP.Listen, c.UDP.Interfaces, c.Discovery != config.DiscoveryOff
 	}
 	if known.Reach == why.Answered {
 		s.Status = &known.Status
@@ -77,23 +80,12 @@ func (inv *invocation) subject(ctx context.Context, c Config) doctor.Subject {
 	if _, err := seal.ReadRing(c.KeyFile); err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) {
 		s.Key = err
 	}
-	if text, err := readAddresses(filepath.Join(c.DataDir, addressesName)); err == nil {
-		s.Known, _ = udpcomms.ParseBook(text) // a damaged one is a hint lost
-	}
 	f := why.Diagnose(known)
 	s.Agent = doctor.Finding{Level: doctor.OK, Text: f.Cause, Command: f.Next}
 	if !f.Healthy {
 		s.Agent.Level = doctor.Error
 	}
 	return s
-}
-
-// access is how to get at the brokers.
-func (c *Config) access() mqttcomms.Access {
-	return mqttcomms.Access{
-		Brokers: c.MQTT.Brokers, User: c.MQTT.User, PasswordFile: c.MQTT.PasswordFile,
-		CAFile: c.MQTT.CAFile, CertFile: c.MQTT.CertFile, KeyFile: c.MQTT.KeyFile,
-	}
 }
 
 const (
@@ -113,12 +105,12 @@ func printFindings(out io.Writer, findings []doctor.Finding, width int) {
 			fmt.Fprintf(out, "%s\n", capitalised(group))
 		}
 		count[f.Level]++
-		fmt.Fprintf(out, "  %-7s  %s\n", f.Level, hang(printable(f.Check+": "+f.Text), width))
+		fmt.Fprintf(out, "  %-7s  %s\n", f.Level, hang(show.Printable(f.Check+": "+f.Text), width))
 		if f.Remedy != "" {
-			fmt.Fprintf(out, "%s-> %s\n", strings.Repeat(" ", findingIndent-3), hang(printable(f.Remedy), width))
+			fmt.Fprintf(out, "%s-> %s\n", strings.Repeat(" ", findingIndent-3), hang(show.Printable(f.Remedy), width))
 		}
 		if f.Command != "" { // never broken: it is to be copied
-			fmt.Fprintf(out, "%s$ %s\n", strings.Repeat(" ", findingIndent-2), printable(f.Command))
+			fmt.Fprintf(out, "%s$ %s\n", strings.Repeat(" ", findingIndent-2), show.Printable(f.Command))
 		}
 	}
 	fmt.Fprintf(out, "\n%d errors, %d warnings, %d notes; %d checks are well.\n",

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/edgeraft/edgeraft/app/client"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 // usageError is a command line or a configuration that can't be followed.
@@ -95,7 +96,7 @@ func fail(stderr io.Writer, c *command, err error) int {
 // complain prints a message, each of its lines safe for a terminal.
 func complain(stderr io.Writer, prefix, text string) {
 	for line := range strings.SplitSeq(text, "\n") {
-		fmt.Fprintf(stderr, "%s: %s\n", prefix, printable(line))
+		fmt.Fprintf(stderr, "%s: %s\n", prefix, show.Printable(line))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/client"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 var eventsCommand = command{
@@ -107,21 +108,21 @@ func clusterEventLine(e api.ClusterEvent) string {
 	case m != nil && e.Kind == api.EventMemberRemoved:
 		return line + memberName(m.Name, m.ID) + " was removed"
 	case m != nil && e.Kind == api.EventMemberAdded:
-		return line + memberName(m.Name, m.ID) + " was added as a " + printable(m.Role)
+		return line + memberName(m.Name, m.ID) + " was added as a " + show.Printable(m.Role)
 	case m != nil:
-		return line + memberName(m.Name, m.ID) + " is a " + printable(m.Role) + " now"
+		return line + memberName(m.Name, m.ID) + " is a " + show.Printable(m.Role) + " now"
 	case e.Kind == api.EventState && e.ClusterID == "":
 		return line + "this device belongs to no cluster yet"
 	case e.Kind == api.EventState:
-		return line + fmt.Sprintf("%s; this device is a %s; %d members", leads, printable(e.Role), len(e.Members))
+		return line + fmt.Sprintf("%s; this device is a %s; %d members", leads, show.Printable(e.Role), len(e.Members))
 	case e.Kind == api.EventCluster:
-		return line + "this device belongs to the cluster " + printable(e.ClusterID)
+		return line + "this device belongs to the cluster " + show.Printable(e.ClusterID)
 	case e.Kind == api.EventRole:
-		return line + "this device is a " + printable(e.Role) + " now"
+		return line + "this device is a " + show.Printable(e.Role) + " now"
 	}
 	return line + leads
 }
 
 func memberName(name, id string) string {
-	return fmt.Sprintf("%s (%s)", printable(name), printable(shortID(id)))
+	return fmt.Sprintf("%s (%s)", show.Printable(name), show.Printable(show.ShortID(id)))
 }

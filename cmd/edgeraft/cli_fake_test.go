@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -87,7 +88,7 @@ func (a *fakeAgent) run(t *testing.T, stdin string, args ...string) outcome {
 func runWith(t *testing.T, env []string, stdin string, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	env = append(env, "HOME="+t.TempDir(), "EDGERAFT_CONFIG="+writeConfig(t, ""))
+	env = append(env, "HOME="+t.TempDir(), "EDGERAFT_CONFIG="+os.DevNull)
 	code := run(context.Background(), args, strings.NewReader(stdin), &stdout, &stderr, env)
 	return outcome{code, stdout.String(), stderr.String()}
 }

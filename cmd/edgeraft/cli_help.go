@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/edgeraft/edgeraft/internal/config"
 )
 
 // findCommand finds the command that the arguments begin with, and returns
@@ -84,7 +86,7 @@ func unknownCommand(name string) error {
 	for _, c := range commands {
 		names = append(names, c.name)
 	}
-	if near := nearest(name, names); near != "" {
+	if near := config.Nearest(name, names); near != "" {
 		return usageError{fmt.Sprintf("there is no command %q; did you mean %q?", name, near)}
 	}
 	return usageError{fmt.Sprintf("there is no command %q", name)}
@@ -112,7 +114,7 @@ func listCommands(out io.Writer, group []string) {
 
 // commandHelp prints the help of one command, with its flags and the defaults
 // they have on this host.
-func commandHelp(out io.Writer, c *command, fs *flag.FlagSet, h host) {
+func commandHelp(out io.Writer, c *command, fs *flag.FlagSet, h config.Host) {
 	line := "Usage: edgeraft " + c.name
 	if c.args != "" {
 		line += " " + c.args
@@ -125,18 +127,18 @@ func commandHelp(out io.Writer, c *command, fs *flag.FlagSet, h host) {
 	for example := range strings.SplitSeq(c.example, "\n") {
 		fmt.Fprintf(out, "  %s\n", example)
 	}
-	bySetting := make(map[string]setting)
-	for _, s := range settings {
-		bySetting[s.flagName()] = s
+	bySetting := make(map[string]config.Setting)
+	for _, s := range config.Settings {
+		bySetting[s.FlagName()] = s
 	}
-	config := defaultConfig(h)
+	defaults := config.Default(h)
 	fmt.Fprintf(out, "\nFlags:\n")
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fs.VisitAll(func(f *flag.Flag) {
 		value, usage := flag.UnquoteUsage(f)
 		text := f.DefValue
 		if s, ok := bySetting[f.Name]; ok {
-			value, text = s.kind(), s.text(&config)
+			value, text = s.Kind(), s.Text(&defaults)
 		}
 		if text != "" && text != "false" && text != "0" {
 			usage += fmt.Sprintf(" (default %s)", text)
@@ -148,7 +150,7 @@ func commandHelp(out io.Writer, c *command, fs *flag.FlagSet, h host) {
 	if c.scope.settings() {
 		fmt.Fprintf(out, "\nThe settings can also be in the configuration file (%s; udp.listen is listen in\n"+
 			"the table [udp]) or in the environment (--udp-listen is EDGERAFT_UDP_LISTEN). Flags win over\n"+
-			"the environment, and that over the file.\n", h.configFile())
+			"the environment, and that over the file.\n", h.ConfigFile())
 	}
 }
 

@@ -8,22 +8,23 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode/utf16"
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/client"
+	"github.com/edgeraft/edgeraft/internal/config"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 // config loads the configuration that the command runs under.
-func (inv *invocation) config() (Config, error) {
+func (inv *invocation) config() (config.Config, error) {
 	c, _, err := inv.configOrigins()
 	return c, err
 }
 
-func (inv *invocation) configOrigins() (Config, map[string]string, error) {
-	c, origins, err := loadConfigOrigins(inv.from)
+func (inv *invocation) configOrigins() (config.Config, map[string]string, error) {
+	c, origins, err := config.Load(inv.from)
 	if err != nil {
-		return Config{}, nil, configError{err}
+		return config.Config{}, nil, configError{err}
 	}
 	return c, origins, nil
 }
@@ -35,7 +36,7 @@ func (inv *invocation) agent() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return client.New(agentSocket(c.Socket, origins["socket"] != "", systemSocket)), nil
+	return client.New(agentSocket(c.Socket, origins["socket"] != "", config.SystemSocket)), nil
 }
 
 // agentSocket chooses the socket to talk to: what was set; else the default;
@@ -65,7 +66,7 @@ func (inv *invocation) call(ctx context.Context, do func(context.Context, *clien
 	return do(ctx, agent)
 }
 
-// say prints a line for people. Texts from elsewhere must be made printable
+// say prints a line for people. Texts from elsewhere must be made Printable
 // before.
 func (inv *invocation) say(format string, args ...any) {
 	fmt.Fprintf(inv.stdout, format+"\n", args...)
@@ -82,7 +83,7 @@ func (inv *invocation) sayJSON(value any) error {
 }
 
 // sayJSONLine prints what is JSON already.
-func (inv *invocation) sayJSONLine(line []byte) { fmt.Fprintf(inv.stdout, "%s\n", safeJSON(line)) }
+func (inv *invocation) sayJSONLine(line []byte) { fmt.Fprintf(inv.stdout, "%s\n", show.JSON(line)) }
 
 // marshalJSON is json.Marshal without the escapes meant for web pages.
 func marshalJSON(value any) ([]byte, error) {
@@ -95,41 +96,18 @@ func marshalJSON(value any) ([]byte, error) {
 	return []byte(strings.TrimSuffix(b.String(), "\n")), nil
 }
 
-// safeJSON escapes the characters that JSON lets through but a terminal may
-// obey: the C1 controls and those that hide or reorder text. In JSON they
-// appear in strings only, where \u escapes mean the same.
-func safeJSON(line []byte) string {
-	text := string(line)
-	if !strings.ContainsFunc(text, hidden) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		switch {
-		case !hidden(r), r < 0x80:
-			b.WriteRune(r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.String()
-}
-
 // shown is the form of bytes for people.
 func shown(b api.Bytes) string {
 	data, err := b.Data()
 	if err != nil {
 		return "" // an event without a value, such as a delete
 	}
-	return printable(string(data))
+	return show.Printable(string(data))
 }
 
 // maxInput bounds what is read from standard input: no agent takes a larger
 // command or value.
-const maxInput = maxCommandBytes
+const maxInput = config.MaxCommandBytes
 
 // input reads standard input to its end.
 func (inv *invocation) input() ([]byte, error) {

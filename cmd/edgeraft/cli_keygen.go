@@ -9,7 +9,10 @@ import (
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/client"
+	"github.com/edgeraft/edgeraft/internal/agent"
+	"github.com/edgeraft/edgeraft/internal/config"
 	"github.com/edgeraft/edgeraft/internal/seal"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 var keygenCommand = command{
@@ -39,7 +42,7 @@ var keygenCommand = command{
 				if inv.json {
 					return inv.sayJSON(map[string]string{"file": *out})
 				}
-				inv.say("Wrote a new cluster key to %s.", printable(*out))
+				inv.say("Wrote a new cluster key to %s.", show.Printable(*out))
 				return nil
 			}
 			if inv.json {
@@ -58,7 +61,7 @@ func (inv *invocation) changeKeys(ctx context.Context, change api.KeyChange) err
 	if err != nil {
 		return err
 	}
-	agent := client.New(agentSocket(c.Socket, origins["socket"] != "", systemSocket))
+	agent := client.New(agentSocket(c.Socket, origins["socket"] != "", config.SystemSocket))
 	defer agent.Close()
 	ctx, cancel := context.WithTimeout(ctx, inv.timeout)
 	defer cancel()
@@ -79,7 +82,7 @@ func (inv *invocation) changeKeys(ctx context.Context, change api.KeyChange) err
 
 // changeKeysOffline changes the key file while no agent runs. What members have
 // is not known then.
-func changeKeysOffline(c Config, change api.KeyChange) (api.KeyChanged, error) {
+func changeKeysOffline(c config.Config, change api.KeyChange) (api.KeyChanged, error) {
 	if change.Action == api.KeyDropOld && !change.Force {
 		return api.KeyChanged{}, errors.New("drop the old key: no agent is running, so it is not known whether the members have the new one; start it first, or give --force")
 	}
@@ -87,7 +90,7 @@ func changeKeysOffline(c Config, change api.KeyChange) (api.KeyChanged, error) {
 	if err != nil {
 		return api.KeyChanged{}, fmt.Errorf("change the keys of this device: %w", err)
 	}
-	next, err := changedRing(ring, change)
+	next, err := agent.ChangedRing(ring, change)
 	if err != nil {
 		return api.KeyChanged{}, err
 	}
@@ -101,27 +104,27 @@ func changeKeysOffline(c Config, change api.KeyChange) (api.KeyChanged, error) {
 	return done, nil
 }
 
-func (inv *invocation) sayKeys(c Config, change api.KeyChange, changed api.KeyChanged, running bool) {
+func (inv *invocation) sayKeys(c config.Config, change api.KeyChange, changed api.KeyChanged, running bool) {
 	switch change.Action {
 	case api.KeyRotate:
-		inv.say("New key: %s", printable(changed.Key))
-		inv.say("This device accepts it beside the old one. On every other device, in any order, type:\n  edgeraft join --add %s", printable(changed.Key))
+		inv.say("New key: %s", show.Printable(changed.Key))
+		inv.say("This device accepts it beside the old one. On every other device, in any order, type:\n  edgeraft join --add %s", show.Printable(changed.Key))
 		inv.say("When edgeraft status says that all have it: edgeraft keygen --drop-old, on each.")
 	case api.KeyAdd:
 		inv.say("This device has the new key, beside the one before. See: edgeraft status")
 	default:
-		inv.say("This device accepts the key %s only.", printable(changed.Keys.Preferred))
+		inv.say("This device accepts the key %s only.", show.Printable(changed.Keys.Preferred))
 	}
 	if !running {
-		inv.say("No agent is running; this was written to %s.", printable(c.KeyFile))
+		inv.say("No agent is running; this was written to %s.", show.Printable(c.KeyFile))
 	}
 }
 
 // keysLine says which keys are accepted.
 func keysLine(k api.Keys) string {
-	line := printable(k.Preferred)
+	line := show.Printable(k.Preferred)
 	if len(k.Older) > 0 {
-		line += " (new), " + printable(strings.Join(k.Older, ", ")) + " (old)"
+		line += " (new), " + show.Printable(strings.Join(k.Older, ", ")) + " (old)"
 	}
 	if n := len(k.Waiting); n > 0 {
 		line += fmt.Sprintf("; %d members are not known to have the new one", n)

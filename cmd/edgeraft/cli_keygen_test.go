@@ -63,24 +63,3 @@ func TestKeysOffline(t *testing.T) {
 		}
 	}
 }
-
-func TestKeyWarnings(t *testing.T) {
-	behind := []api.MemberKeys{{ID: "bbbbbbbbbbbbbbbb", Name: "pi2"}}
-	for name, c := range map[string]struct {
-		keys api.Keys
-		want string // part of the first warning and of what to do
-	}{
-		"one key":          {api.Keys{Preferred: "1"}, ""},
-		"waiting":          {api.Keys{Preferred: "2", Older: []string{"1"}, Waiting: behind}, "pi2 (bbbbbbbb).edgeraft join --add"},
-		"all have it":      {api.Keys{Preferred: "2", Older: []string{"1"}}, "still accepted here.edgeraft keygen --drop-old"},
-		"this one has not": {api.Keys{Preferred: "1", Ahead: behind}, "this device lacks: pi2 (bbbbbbbb).edgeraft join --add"},
-	} {
-		ws := keyWarnings(c.keys)
-		if len(ws) == 0 && c.want == "" {
-			continue
-		}
-		if len(ws) != 1 || !strings.Contains(ws[0].Message+ws[0].Next, c.want) {
-			t.Errorf("%s: %+v, want %q", name, ws, c.want)
-		}
-	}
-}

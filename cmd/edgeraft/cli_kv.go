@@ -6,11 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/client"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 var proposeCommand = command{
@@ -39,7 +39,7 @@ var proposeCommand = command{
 				}
 				inv.say("%d", applied.Index)
 				if result := string(applied.Result); result != "" && result != "null" {
-					inv.say("%s", printable(result))
+					inv.say("%s", show.Printable(result))
 				}
 				if applied.ResultNotKept {
 					complain(inv.stderr, "edgeraft propose", "it was applied before; its result was too long to be remembered")
@@ -72,7 +72,7 @@ var getCommand = command{
 						Key: inv.args[0], Bytes: api.BytesOf(got.Value), Index: got.Index, ExpiresInMS: got.ExpiresIn.Milliseconds(),
 					})
 				case isTerminal(inv.stdout):
-					inv.say("%s", printableLines(string(got.Value)))
+					inv.say("%s", show.Lines(string(got.Value)))
 					if got.ExpiresIn > 0 {
 						complain(inv.stderr, "edgeraft get", "expires in "+ago(got.ExpiresIn))
 					}
@@ -219,7 +219,7 @@ func (inv *invocation) list(ctx context.Context, agent *client.Client, prefix st
 
 func (inv *invocation) listItem(item api.KeyValue, first bool) error {
 	if !inv.json {
-		line := printable(item.Key) + "\t" + shown(item.Bytes)
+		line := show.Printable(item.Key) + "\t" + shown(item.Bytes)
 		if item.ExpiresInMS > 0 {
 			line += "\texpires in " + ago(time.Duration(item.ExpiresInMS)*time.Millisecond)
 		}
@@ -234,21 +234,8 @@ func (inv *invocation) listItem(item api.KeyValue, first bool) error {
 	if first {
 		separator = "\n"
 	}
-	fmt.Fprintf(inv.stdout, "%s%s", separator, safeJSON(b))
+	fmt.Fprintf(inv.stdout, "%s%s", separator, show.JSON(b))
 	return nil
-}
-
-// printableLines is printable for text of several lines.
-func printableLines(text string) string {
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
-		cells := strings.Split(line, "\t")
-		for j := range cells {
-			cells[j] = printable(cells[j])
-		}
-		lines[i] = strings.Join(cells, "\t")
-	}
-	return strings.Join(lines, "\n")
 }
 
 // ago rounds a time to what people want to know of it.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/edgeraft/edgeraft/boltlog"
+	"github.com/edgeraft/edgeraft/internal/show"
 	"github.com/edgeraft/edgeraft/raft"
 )
 
@@ -99,8 +100,8 @@ func (inv *invocation) inspect(ctx context.Context) (boltlog.Inspection, error) 
 
 // showInspection prints what there is, for people.
 func (inv *invocation) showInspection(in boltlog.Inspection) {
-	inv.say("Database  %s, %s, format %d", printable(in.Path), size(in.FileBytes), in.Format)
-	inv.say("Device    %s of the cluster %s, started %d times", in.Identity.ID, printable(in.Identity.Cluster), in.Identity.Boot)
+	inv.say("Database  %s, %s, format %d", show.Printable(in.Path), show.Size(in.FileBytes), in.Format)
+	inv.say("Device    %s of the cluster %s, started %d times", in.Identity.ID, show.Printable(in.Identity.Cluster), in.Identity.Boot)
 	inv.say("State     %s", stateLine(in.Stored.State))
 	inv.say("Snapshot  %s", snapshotLine(in.Stored.Snapshot))
 	inv.say("Log       %s", entriesLine(in))
@@ -108,7 +109,7 @@ func (inv *invocation) showInspection(in boltlog.Inspection) {
 		inv.say("Ring      epoch %d, %d of %d sectors in use", in.Epoch, in.RingUsed, in.RingSlots)
 	}
 	for _, note := range in.Notes {
-		inv.say("Note: %s", printable(note))
+		inv.say("Note: %s", show.Printable(note))
 	}
 }
 
@@ -121,7 +122,7 @@ func stateLine(s raft.HardState) string {
 	if s.Vote == "" {
 		line += "nobody"
 	} else {
-		line += printable(string(s.Vote))
+		line += show.Printable(string(s.Vote))
 	}
 	return line + fmt.Sprintf(", committed up to %d at least", s.Commit)
 }
@@ -130,7 +131,7 @@ func snapshotLine(s *raft.Snapshot) string {
 	if s == nil {
 		return "none"
 	}
-	line := fmt.Sprintf("up to index %d of term %d, %s", s.Index, s.Term, size(uint64(len(s.Data))))
+	line := fmt.Sprintf("up to index %d of term %d, %s", s.Index, s.Term, show.Size(uint64(len(s.Data))))
 	if s.Config != nil {
 		line += fmt.Sprintf(", %d members", len(s.Config.Members))
 	}

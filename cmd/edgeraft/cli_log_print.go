@@ -12,6 +12,7 @@ import (
 	"github.com/edgeraft/edgeraft/app/once"
 	"github.com/edgeraft/edgeraft/app/restore"
 	"github.com/edgeraft/edgeraft/boltlog"
+	"github.com/edgeraft/edgeraft/internal/show"
 	"github.com/edgeraft/edgeraft/raft"
 )
 
@@ -186,7 +187,7 @@ func (inv *invocation) dumpJSON(in boltlog.Inspection, span dumpSpan) error {
 
 // dump prints the same for people.
 func (inv *invocation) dump(in boltlog.Inspection, span dumpSpan) {
-	inv.say("Device    %s of the cluster %s, started %d times", in.Identity.ID, printable(in.Identity.Cluster), in.Identity.Boot)
+	inv.say("Device    %s of the cluster %s, started %d times", in.Identity.ID, show.Printable(in.Identity.Cluster), in.Identity.Boot)
 	inv.say("State     %s", stateLine(in.Stored.State))
 	inv.say("Snapshot  %s", snapshotLine(in.Stored.Snapshot))
 	inv.say("%10s %6s  %-8s %14s %16s %8s  %s", "INDEX", "TERM", "KIND", "TIME", "ID", "BYTES", "CONTENT")
@@ -218,7 +219,7 @@ const maxShown = 120
 func (d *dumpedEntry) content() string {
 	var words []string
 	for _, m := range d.Members {
-		words = append(words, fmt.Sprintf("%s (%s) %s", printable(m.Name), printable(shortID(m.ID)), printable(m.Role)))
+		words = append(words, fmt.Sprintf("%s (%s) %s", show.Printable(m.Name), show.Printable(show.ShortID(m.ID)), show.Printable(m.Role)))
 	}
 	if len(words) > 0 {
 		return strings.Join(words, ", ")
@@ -227,7 +228,7 @@ func (d *dumpedEntry) content() string {
 		words = append(words, d.Op)
 	}
 	if d.Key != "" {
-		words = append(words, printable(d.Key))
+		words = append(words, show.Printable(d.Key))
 	}
 	if d.Text != "" {
 		words = append(words, d.Text)
@@ -251,5 +252,5 @@ func excerpt(data []byte) string {
 		}
 		text, more = text[:cut], "..."
 	}
-	return printable(text) + more
+	return show.Printable(text) + more
 }

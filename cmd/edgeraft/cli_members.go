@@ -8,6 +8,7 @@ import (
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/client"
+	"github.com/edgeraft/edgeraft/internal/show"
 	"github.com/edgeraft/edgeraft/raft"
 )
 
@@ -135,9 +136,9 @@ func (inv *invocation) memberChanged(m api.Member, outcome string) error {
 	if inv.json {
 		return inv.sayJSON(api.MemberChanged{ID: m.ID})
 	}
-	label := printable(m.ID)
+	label := show.Printable(m.ID)
 	if m.Name != "" {
-		label = fmt.Sprintf("%s (%s)", printable(m.Name), label)
+		label = fmt.Sprintf("%s (%s)", show.Printable(m.Name), label)
 	}
 	inv.say("%s %s.", label, outcome)
 	return nil

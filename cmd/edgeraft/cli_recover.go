@@ -9,6 +9,9 @@ import (
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/client"
 	"github.com/edgeraft/edgeraft/boltlog"
+	"github.com/edgeraft/edgeraft/internal/agent"
+	"github.com/edgeraft/edgeraft/internal/config"
+	"github.com/edgeraft/edgeraft/internal/show"
 	"github.com/edgeraft/edgeraft/raft"
 )
 
@@ -47,7 +50,7 @@ func (inv *invocation) recover(ctx context.Context, o recoverOptions) error {
 	if err != nil {
 		return err
 	}
-	agent := client.New(agentSocket(c.Socket, origins["socket"] != "", systemSocket))
+	agent := client.New(agentSocket(c.Socket, origins["socket"] != "", config.SystemSocket))
 	defer agent.Close()
 	one, cancel := context.WithTimeout(ctx, inv.timeout)
 	status, err := agent.Status(one)
@@ -89,16 +92,13 @@ func (inv *invocation) recover(ctx context.Context, o recoverOptions) error {
 	return inv.sayRecovered(recovered, running)
 }
 
-func (inv *invocation) doRecover(ctx context.Context, agent *client.Client, c Config, s survivor, o recoverOptions) (api.Recovered, error) {
+func (inv *invocation) doRecover(ctx context.Context, socket *client.Client, c config.Config, s survivor, o recoverOptions) (api.Recovered, error) {
 	if !s.Running {
-		if err := actAsOwner(c.DataDir, ""); err != nil {
-			return api.Recovered{}, err
-		}
-		return recoverFiles(c, s.ClusterID)
+		return agent.RecoverOffline(c, s.ClusterID)
 	}
 	ctx, cancel := context.WithTimeout(ctx, inv.timeout)
 	defer cancel()
-	return agent.Recover(ctx, api.RecoverRequest{ClusterID: s.ClusterID, AlthoughBehind: o.although})
+	return socket.Recover(ctx, api.RecoverRequest{ClusterID: s.ClusterID, AlthoughBehind: o.although})
 }
 
 func (inv *invocation) sayRecovered(r api.Recovered, running bool) error {
@@ -106,7 +106,7 @@ func (inv *invocation) sayRecovered(r api.Recovered, running bool) error {
 		return inv.sayJSON(r)
 	}
 	inv.say("This device is now a cluster of its own: %s, which goes on at index %d.", r.ClusterID, r.Index)
-	inv.say("What was before is kept in %s; delete it when all is well.", printable(r.KeptAs))
+	inv.say("What was before is kept in %s; delete it when all is well.", show.Printable(r.KeptAs))
 	if !running {
 		inv.say("Now start the agent: systemctl start edgeraft, or: edgeraft run")
 	}
@@ -182,14 +182,14 @@ func (s survivor) refuse(althoughBehind bool) error {
 	}
 	for _, p := range s.Others {
 		if p.beyond(s) && !althoughBehind {
-			return fmt.Errorf("%s (%s) has more of the log than this device, and nothing was changed; recover there, and then, here: edgeraft join --as-new", printable(p.Name), shortID(p.ID))
+			return fmt.Errorf("%s (%s) has more of the log than this device, and nothing was changed; recover there, and then, here: edgeraft join --as-new", show.Printable(p.Name), show.ShortID(p.ID))
 		}
 	}
 	return nil
 }
 
 // storedStatus is what the database tells where no agent runs.
-func storedStatus(ctx context.Context, c Config) (api.Status, error) {
+func storedStatus(ctx context.Context, c config.Config) (api.Status, error) {
 	in, err := boltlog.Inspect(ctx, c.DataDir)
 	if err != nil {
 		return api.Status{}, err
@@ -225,9 +225,9 @@ func (inv *invocation) showSurvivor(s survivor) {
 	if !s.Running {
 		how = "no agent runs"
 	}
-	fmt.Fprintf(out, "Cluster %s (%s)\n", printable(s.Cluster), s.ClusterID)
+	fmt.Fprintf(out, "Cluster %s (%s)\n", show.Printable(s.Cluster), s.ClusterID)
 	fmt.Fprintf(out, "  this device, %s (%s): entries up to %d of term %d, known to be committed up to %d; %s\n",
-		printable(s.Name), shortID(s.ID), s.LastIndex, s.LastTerm, s.Commit, how)
+		show.Printable(s.Name), show.ShortID(s.ID), s.LastIndex, s.LastTerm, s.Commit, how)
 	for _, p := range s.Others {
 		line := "not heard"
 		switch {
@@ -238,7 +238,7 @@ func (inv *invocation) showSurvivor(s survivor) {
 		case p.Heard:
 			line = "heard; what it has is not known: run edgeraft recover --show there"
 		}
-		fmt.Fprintf(out, "  %s (%s), %s: %s\n", printable(p.Name), shortID(p.ID), p.Role, line)
+		fmt.Fprintf(out, "  %s (%s), %s: %s\n", show.Printable(p.Name), show.ShortID(p.ID), p.Role, line)
 	}
 }
 

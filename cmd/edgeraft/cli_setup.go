@@ -12,7 +12,10 @@ import (
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/client"
+	"github.com/edgeraft/edgeraft/internal/agent"
+	"github.com/edgeraft/edgeraft/internal/config"
 	"github.com/edgeraft/edgeraft/internal/seal"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 // maxKeyInput bounds what is read where a key is expected, in bytes.
@@ -27,7 +30,7 @@ var initCommand = command{
 		return func(ctx context.Context, inv *invocation) error {
 			return inv.setUp(ctx,
 				func(ctx context.Context, agent *client.Client) (api.Setup, error) { return agent.Init(ctx) },
-				initOffline,
+				agent.InitOffline,
 				inv.sayFounded)
 		}
 	},
@@ -56,7 +59,7 @@ var joinCommand = command{
 			}
 			return inv.setUp(ctx,
 				func(ctx context.Context, agent *client.Client) (api.Setup, error) { return agent.Join(ctx, key.Text()) },
-				func(c Config) (api.Setup, error) { return joinOffline(c, key) },
+				func(c config.Config) (api.Setup, error) { return agent.JoinOffline(c, key) },
 				inv.sayJoined)
 		}
 	},
@@ -65,12 +68,12 @@ var joinCommand = command{
 // setUp does online through the agent if one answers, else offline, and
 // prints the outcome; say also learns whether an agent runs.
 func (inv *invocation) setUp(ctx context.Context, online func(context.Context, *client.Client) (api.Setup, error),
-	offline func(Config) (api.Setup, error), say func(c Config, setup api.Setup, running bool)) error {
+	offline func(config.Config) (api.Setup, error), say func(c config.Config, setup api.Setup, running bool)) error {
 	c, origins, err := inv.configOrigins()
 	if err != nil {
 		return err
 	}
-	c.Socket = agentSocket(c.Socket, origins["socket"] != "", systemSocket)
+	c.Socket = agentSocket(c.Socket, origins["socket"] != "", config.SystemSocket)
 	agent := client.New(c.Socket)
 	defer agent.Close()
 	ctx, cancel := context.WithTimeout(ctx, inv.timeout)
@@ -98,22 +101,22 @@ func isAbsent(err error) bool {
 		(errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED))
 }
 
-func (inv *invocation) sayFounded(c Config, setup api.Setup, running bool) {
-	inv.say("This device founded the cluster %s (%s).", printable(c.Cluster), printable(setup.ClusterID))
+func (inv *invocation) sayFounded(c config.Config, setup api.Setup, running bool) {
+	inv.say("This device founded the cluster %s (%s).", show.Printable(c.Cluster), show.Printable(setup.ClusterID))
 	if !running {
 		inv.sayStart(c)
 	}
-	inv.say("\nKey: %s", printable(setup.Key))
+	inv.say("\nKey: %s", show.Printable(setup.Key))
 	inv.say("Keep it secret: whoever has it can join the cluster, and read and change its state.")
 	option := ""
-	if c.Cluster != defaultConfig(host{}).Cluster {
+	if c.Cluster != config.Default(config.Host{}).Cluster {
 		option = "--cluster " + c.Cluster + " "
 	}
-	inv.say("\nOn the next device, type:\n  edgeraft join %s%s", option, printable(setup.Key))
+	inv.say("\nOn the next device, type:\n  edgeraft join %s%s", option, show.Printable(setup.Key))
 }
 
-func (inv *invocation) sayJoined(c Config, _ api.Setup, running bool) {
-	inv.say("This device has the key of the cluster %s now.", printable(c.Cluster))
+func (inv *invocation) sayJoined(c config.Config, _ api.Setup, running bool) {
+	inv.say("This device has the key of the cluster %s now.", show.Printable(c.Cluster))
 	if !running {
 		inv.sayStart(c)
 		return
@@ -121,8 +124,8 @@ func (inv *invocation) sayJoined(c Config, _ api.Setup, running bool) {
 	inv.say("It joins as soon as it finds a member. See: edgeraft status")
 }
 
-func (inv *invocation) sayStart(c Config) {
-	inv.say("No agent is running; this was written to %s and %s.", printable(c.DataDir), printable(c.KeyFile))
+func (inv *invocation) sayStart(c config.Config) {
+	inv.say("No agent is running; this was written to %s and %s.", show.Printable(c.DataDir), show.Printable(c.KeyFile))
 	inv.say("Now start the agent: systemctl start edgeraft, or: edgeraft run")
 }
 

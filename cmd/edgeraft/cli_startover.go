@@ -6,7 +6,10 @@ import (
 	"fmt"
 
 	"github.com/edgeraft/edgeraft/app/client"
+	"github.com/edgeraft/edgeraft/internal/agent"
+	"github.com/edgeraft/edgeraft/internal/config"
 	"github.com/edgeraft/edgeraft/internal/seal"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 // startOver is join --as-new: a device of a cluster that was recovered without it
@@ -23,11 +26,11 @@ func (inv *invocation) startOver(ctx context.Context, file string, yes bool) err
 			return err
 		}
 	}
-	agent := client.New(agentSocket(c.Socket, origins["socket"] != "", systemSocket))
-	defer agent.Close()
+	socket := client.New(agentSocket(c.Socket, origins["socket"] != "", config.SystemSocket))
+	defer socket.Close()
 	ctx, cancel := context.WithTimeout(ctx, inv.timeout)
 	defer cancel()
-	status, err := agent.Status(ctx)
+	status, err := socket.Status(ctx)
 	running := !isAbsent(err)
 	if !running {
 		status, err = storedStatus(ctx, c)
@@ -39,7 +42,7 @@ func (inv *invocation) startOver(ctx context.Context, file string, yes bool) err
 		return errors.New("this device belongs to no cluster, so it is new already; edgeraft join KEY gives it a key, if it has none")
 	}
 	fmt.Fprintf(inv.stderr, "This device leaves the cluster %s (%s). What it has, entries up to %d, is put aside, and it takes no part in that\ncluster any more; it joins as a new device.\n",
-		printable(status.Cluster.Name), printable(status.Cluster.ID), status.Node.Last)
+		show.Printable(status.Cluster.Name), show.Printable(status.Cluster.ID), status.Node.Last)
 	if status.Cluster.Leader != "" {
 		fmt.Fprintf(inv.stderr, "That cluster has a leader and works: it counts on this device until another took its place.\n")
 	}
@@ -53,9 +56,9 @@ func (inv *invocation) startOver(ctx context.Context, file string, yes bool) err
 		text = key.Text()
 	}
 	if running {
-		_, err = agent.StartOver(ctx, status.Cluster.ID, text)
-	} else if err = actAsOwner(c.DataDir, ""); err == nil {
-		err = startOverFiles(c, key, newKey)
+		_, err = socket.StartOver(ctx, status.Cluster.ID, text)
+	} else {
+		err = agent.StartOverOffline(c, key, newKey)
 	}
 	if err != nil {
 		return err
@@ -63,7 +66,7 @@ func (inv *invocation) startOver(ctx context.Context, file string, yes bool) err
 	if inv.json {
 		return inv.sayJSON(map[string]string{"left_cluster_id": status.Cluster.ID})
 	}
-	inv.say("This device has left the cluster %s.", printable(status.Cluster.ID))
+	inv.say("This device has left the cluster %s.", show.Printable(status.Cluster.ID))
 	if !running {
 		inv.say("Now start the agent: systemctl start edgeraft, or: edgeraft run")
 	}

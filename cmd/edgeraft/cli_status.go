@@ -14,6 +14,7 @@ import (
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/client"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 // minInterval keeps `status --watch` from being a load of its own.
@@ -114,20 +115,20 @@ func (inv *invocation) watchStatus(ctx context.Context, interval time.Duration) 
 // printStatus prints a status for people: what is wrong first.
 func printStatus(out io.Writer, s api.Status) {
 	for _, w := range s.Warnings {
-		fmt.Fprintf(out, "WARNING  %s\n", printable(w.Message))
+		fmt.Fprintf(out, "WARNING  %s\n", show.Printable(w.Message))
 		if w.Next != "" {
-			fmt.Fprintf(out, "  next:  %s\n", printable(w.Next))
+			fmt.Fprintf(out, "  next:  %s\n", show.Printable(w.Next))
 		}
 	}
 	if len(s.Warnings) > 0 {
 		fmt.Fprintln(out)
 	}
 	fmt.Fprintf(out, "Health   %s\n", healthLine(s))
-	fmt.Fprintf(out, "Device   %s, up %s, version %s\n", deviceLine(s.Node), ago(milliseconds(s.UptimeMS)), printable(s.Version))
+	fmt.Fprintf(out, "Device   %s, up %s, version %s\n", deviceLine(s.Node), ago(milliseconds(s.UptimeMS)), show.Printable(s.Version))
 	fmt.Fprintf(out, "Cluster  %s\n", clusterLine(s))
 	fmt.Fprintf(out, "Log      commit %d, applied %d, last %d, on stable storage %d\n", s.Node.Commit, s.Node.Applied, s.Node.Last, s.Node.Stable)
 	fmt.Fprintf(out, "State    %d keys (%d expire), %s; %d idempotency keys\n",
-		s.State.Keys, s.State.Expiring, size(s.State.Bytes), s.State.IdempotencyKeys)
+		s.State.Keys, s.State.Expiring, show.Size(s.State.Bytes), s.State.IdempotencyKeys)
 	fmt.Fprintf(out, "Storage  %s\n", storageLine(s.Storage))
 	printCard(out, s.Storage)
 	if s.Clock != nil {
@@ -142,7 +143,7 @@ func printStatus(out io.Writer, s api.Status) {
 		fmt.Fprintln(out)
 		printMembers(out, s.Members)
 		if s.Node.Role != "leader" && s.Cluster.Leader != "" && len(s.Members) > 2 {
-			fmt.Fprintf(out, "The leader knows how the other members fare: edgeraft status on %s.\n", printable(s.Cluster.LeaderName))
+			fmt.Fprintf(out, "The leader knows how the other members fare: edgeraft status on %s.\n", show.Printable(s.Cluster.LeaderName))
 		}
 	}
 }
@@ -158,7 +159,7 @@ func healthLine(s api.Status) string {
 }
 
 func clockLine(c api.Clock) string {
-	line := printable(c.Time)
+	line := show.Printable(c.Time)
 	if t, err := time.Parse(time.RFC3339, c.Time); err == nil {
 		line = t.UTC().Format(time.DateTime) + " UTC"
 	}
@@ -186,53 +187,53 @@ var deviceStates = map[string]string{
 }
 
 func deviceLine(n api.Node) string {
-	line := fmt.Sprintf("%s (%s)", printable(n.Name), printable(shortID(n.ID)))
+	line := fmt.Sprintf("%s (%s)", show.Printable(n.Name), show.Printable(show.ShortID(n.ID)))
 	if words, ok := deviceStates[n.State]; ok {
 		return line + ", " + words
 	}
-	return line + fmt.Sprintf(", %s in term %d", printable(n.Role), n.Term)
+	return line + fmt.Sprintf(", %s in term %d", show.Printable(n.Role), n.Term)
 }
 
 func clusterLine(s api.Status) string {
-	line := printable(s.Cluster.Name)
+	line := show.Printable(s.Cluster.Name)
 	if s.Cluster.ID == "" {
 		return line + ", not founded or not found yet"
 	}
-	line += " (" + printable(s.Cluster.ID) + ")"
+	line += " (" + show.Printable(s.Cluster.ID) + ")"
 	if s.Cluster.Level > 0 {
 		line += fmt.Sprintf(", protocol level %d", s.Cluster.Level)
 	}
 	if s.Cluster.Leader == "" {
 		return line + ", no leader"
 	}
-	return line + fmt.Sprintf(", leader %s (%s)", printable(s.Cluster.LeaderName), printable(shortID(s.Cluster.Leader)))
+	return line + fmt.Sprintf(", leader %s (%s)", show.Printable(s.Cluster.LeaderName), show.Printable(show.ShortID(s.Cluster.Leader)))
 }
 
 func storageLine(s api.Storage) string {
-	line := fmt.Sprintf("%d saves, log %s", s.Saves, size(s.LogBytes))
+	line := fmt.Sprintf("%d saves, log %s", s.Saves, show.Size(s.LogBytes))
 	if s.Snapshot > 0 {
 		line += fmt.Sprintf(", snapshot at %d", s.Snapshot)
 	}
 	if d := s.Disk; d != nil {
-		line += fmt.Sprintf("; database %s, %s of it unused", size(d.FileBytes), size(d.UnusedBytes))
+		line += fmt.Sprintf("; database %s, %s of it unused", show.Size(d.FileBytes), show.Size(d.UnusedBytes))
 		if d.Mode != api.DiskOK {
-			line += ", DISK " + strings.ToUpper(printable(d.Mode))
+			line += ", DISK " + strings.ToUpper(show.Printable(d.Mode))
 		}
 	}
 	if s.Error != "" {
-		line += ", FAILED: " + printable(s.Error)
+		line += ", FAILED: " + show.Printable(s.Error)
 	}
 	return line
 }
 
 func trafficLine(t api.Traffic) string {
 	line := fmt.Sprintf("sent %d packets, %s; received %d packets, %s",
-		t.SentPackets, size(t.SentBytes), t.ReceivedPackets, size(t.ReceivedBytes))
+		t.SentPackets, show.Size(t.SentBytes), t.ReceivedPackets, show.Size(t.ReceivedBytes))
 	for i, reason := range slices.Sorted(maps.Keys(t.Dropped)) {
 		if i == 0 {
 			line += "; dropped"
 		}
-		line += fmt.Sprintf(" %s %d", printable(reason), t.Dropped[reason])
+		line += fmt.Sprintf(" %s %d", show.Printable(reason), t.Dropped[reason])
 	}
 	return line
 }
@@ -245,7 +246,7 @@ func printMembers(out io.Writer, members []api.Member) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "NAME\tID\tROLE\tPATH\tRTT\tLAG\tHEARD")
 	for _, m := range members {
-		name, role, contact, lag := printable(m.Name), printable(m.Role), "never", "-"
+		name, role, contact, lag := show.Printable(m.Name), show.Printable(m.Role), "never", "-"
 		if m.Leader {
 			role += ", leader"
 		}
@@ -262,7 +263,7 @@ func printMembers(out io.Writer, members []api.Member) {
 			lag = fmt.Sprint(*m.Lag)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			name, printable(shortID(m.ID)), role, orDash(pathOf(m)), roundTrip(m.RoundTripUS), lag, contact)
+			name, show.Printable(show.ShortID(m.ID)), role, orDash(pathOf(m)), roundTrip(m.RoundTripUS), lag, contact)
 		printPaths(table, m)
 	}
 	table.Flush()
@@ -281,26 +282,7 @@ func orDash(text string) string {
 	if text == "" {
 		return "-"
 	}
-	return printable(text)
+	return show.Printable(text)
 }
-
-// shortIDLen is how much of an ID people see: enough to tell any members of
-// one cluster apart, and accepted by the commands that take one.
-const shortIDLen = 8
-
-func shortID(id string) string { return id[:min(len(id), shortIDLen)] }
 
 func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
-
-// size shows bytes in the unit that fits.
-func size(n uint64) string {
-	switch {
-	case n < 10<<10:
-		return fmt.Sprintf("%d bytes", n)
-	case n < 10<<20:
-		return fmt.Sprintf("%d KiB", n>>10)
-	case n < 10<<30:
-		return fmt.Sprintf("%d MiB", n>>20)
-	}
-	return fmt.Sprintf("%d GiB", n>>30)
-}

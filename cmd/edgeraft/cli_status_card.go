@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 // printCard prints what the database cost the card, and how long that may go on.
@@ -24,32 +25,32 @@ func printCard(out io.Writer, s api.Storage) {
 func writtenLine(w api.Written) string {
 	line := ""
 	if w.Today != nil {
-		line = fmt.Sprintf("today (UTC) at least %s in %d syncs; ", size(w.Today.Bytes()), w.Today.Syncs)
+		line = fmt.Sprintf("today (UTC) at least %s in %d syncs; ", show.Size(w.Today.Bytes()), w.Today.Syncs)
 	}
-	line += fmt.Sprintf("since the start %s, %d syncs", size(w.SinceStart.Bytes()), w.SinceStart.Syncs)
-	line += fmt.Sprintf("; ever at least %s, %d syncs", size(w.Ever.Bytes()), w.Ever.Syncs)
+	line += fmt.Sprintf("since the start %s, %d syncs", show.Size(w.SinceStart.Bytes()), w.SinceStart.Syncs)
+	line += fmt.Sprintf("; ever at least %s, %d syncs", show.Size(w.Ever.Bytes()), w.Ever.Syncs)
 	return line + fmt.Sprintf(" (log %s, checkpoints %s, other %s)",
-		size(w.Ever.LogBytes), size(w.Ever.CheckpointBytes), size(w.Ever.OtherBytes))
+		show.Size(w.Ever.LogBytes), show.Size(w.Ever.CheckpointBytes), show.Size(w.Ever.OtherBytes))
 }
 
 func cardLine(c api.Card) string {
 	line := "not known"
 	switch {
 	case c.Device == "" && c.Kind != "":
-		line = printable(c.Kind)
+		line = show.Printable(c.Kind)
 	case c.Device != "":
-		line = printable(c.Device)
+		line = show.Printable(c.Device)
 		for _, word := range []string{c.Kind, c.Model} {
 			if word != "" {
-				line += " " + printable(word)
+				line += " " + show.Printable(word)
 			}
 		}
 		if c.Bytes > 0 {
-			line += ", " + size(c.Bytes)
+			line += ", " + show.Size(c.Bytes)
 		}
 	}
 	if c.FileSystemBytes > 0 {
-		line += fmt.Sprintf("; %s of the file system's %s are free", size(c.FreeBytes), size(c.FileSystemBytes))
+		line += fmt.Sprintf("; %s of the file system's %s are free", show.Size(c.FreeBytes), show.Size(c.FileSystemBytes))
 	}
 	switch used := c.LifeUsedPercent; {
 	case used > 100:
@@ -58,7 +59,7 @@ func cardLine(c api.Card) string {
 		line += fmt.Sprintf("; it reports %d to %d %% of its life as used", used-10, used)
 	}
 	if c.SpareBlocks != "" {
-		line += "; spare blocks: " + printable(c.SpareBlocks)
+		line += "; spare blocks: " + show.Printable(c.SpareBlocks)
 	}
 	return line
 }
@@ -82,7 +83,7 @@ func forecastLine(f api.Forecast, c *api.Card, w *api.Written) string {
 		}
 	}
 	line += fmt.Sprintf(" at %s a day, as since %s, assuming that each cell bears %d erasures and the card writes %d bytes for each that it is given",
-		size(f.BytesPerDay), since, f.EraseCycles, f.WriteAmplification)
+		show.Size(f.BytesPerDay), since, f.EraseCycles, f.WriteAmplification)
 	if c == nil || c.Bytes == 0 {
 		line += ", and that it is as large as the file system"
 	}

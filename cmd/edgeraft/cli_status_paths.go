@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 // printBroker tells how the connection to the broker fares, where there is one.
@@ -17,7 +18,7 @@ func printBroker(out io.Writer, m *api.MQTT) {
 	if !m.Connected {
 		state = "NOT connected to"
 	}
-	fmt.Fprintf(out, "Broker   %s %s for %s\n", state, printable(m.Broker), ago(milliseconds(m.ForMS)))
+	fmt.Fprintf(out, "Broker   %s %s for %s\n", state, show.Printable(m.Broker), ago(milliseconds(m.ForMS)))
 }
 
 // printPaths adds the ways to a member that are not used now, where there are
@@ -37,7 +38,7 @@ func printPaths(table io.Writer, m api.Member) {
 		if p.LastContactMS != nil {
 			contact = ago(milliseconds(*p.LastContactMS)) + " ago"
 		}
-		fmt.Fprintf(table, "\t\t\t%s (%s)\t%s\t\t%s\n", printable(p.Transport), state, roundTrip(p.RoundTripUS), contact)
+		fmt.Fprintf(table, "\t\t\t%s (%s)\t%s\t\t%s\n", show.Printable(p.Transport), state, roundTrip(p.RoundTripUS), contact)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/client"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 // How `watch` tries again after it lost the agent.
@@ -204,13 +205,13 @@ func (w *watcher) mendable(err error) bool {
 
 // eventLine is an event for people: "17  put  door = open".
 func eventLine(e api.Event) string {
-	line := fmt.Sprintf("%d  %s", e.Index, printable(e.Kind))
+	line := fmt.Sprintf("%d  %s", e.Index, show.Printable(e.Kind))
 	_, err := e.Data()
 	switch hasValue := err == nil; {
 	case e.Key != "" && hasValue:
-		return line + "  " + printable(e.Key) + " = " + shown(e.Bytes)
+		return line + "  " + show.Printable(e.Key) + " = " + shown(e.Bytes)
 	case e.Key != "":
-		return line + "  " + printable(e.Key)
+		return line + "  " + show.Printable(e.Key)
 	}
 	return line + "  " + shown(e.Bytes)
 }

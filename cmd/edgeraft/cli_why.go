@@ -14,8 +14,11 @@ import (
 
 	"github.com/edgeraft/edgeraft/app/client"
 	"github.com/edgeraft/edgeraft/boltlog"
+	"github.com/edgeraft/edgeraft/internal/agent"
 	"github.com/edgeraft/edgeraft/internal/card"
+	"github.com/edgeraft/edgeraft/internal/config"
 	"github.com/edgeraft/edgeraft/internal/seal"
+	"github.com/edgeraft/edgeraft/internal/show"
 	"github.com/edgeraft/edgeraft/internal/why"
 )
 
@@ -32,9 +35,9 @@ var whyCommand = command{
 					return err
 				}
 			} else {
-				inv.say("%s", printable(f.Cause))
+				inv.say("%s", show.Printable(f.Cause))
 				if f.Next != "" {
-					inv.say("Next: %s", printable(f.Next))
+					inv.say("Next: %s", show.Printable(f.Next))
 				}
 			}
 			if !f.Healthy {
@@ -57,7 +60,7 @@ func (inv *invocation) whatIsKnown(ctx context.Context) why.Input {
 		in.Reach, in.Local.Config = why.Absent, err.Error()
 		return in
 	}
-	in := why.Input{Reach: why.Answered, Socket: agentSocket(c.Socket, origins["socket"] != "", systemSocket)}
+	in := why.Input{Reach: why.Answered, Socket: agentSocket(c.Socket, origins["socket"] != "", config.SystemSocket)}
 	agent := client.New(in.Socket)
 	defer agent.Close()
 	ask, cancel := context.WithTimeout(ctx, min(inv.timeout, askFor))
@@ -82,7 +85,7 @@ func (inv *invocation) whatIsKnown(ctx context.Context) why.Input {
 }
 
 // lookAround looks at what an agent would need to run.
-func lookAround(ctx context.Context, c Config) why.Local {
+func lookAround(ctx context.Context, c config.Config) why.Local {
 	l := why.Local{DataDir: c.DataDir}
 	if info, err := card.Read(card.Sys, c.DataDir); err == nil {
 		l.FreeBytes = &info.FreeBytes
@@ -98,8 +101,8 @@ func lookAround(ctx context.Context, c Config) why.Local {
 	return l
 }
 
-func lookAtStorage(ctx context.Context, c Config) (why.Storage, string) {
-	if _, err := os.Stat(filepath.Join(c.DataDir, twinName)); err == nil {
+func lookAtStorage(ctx context.Context, c config.Config) (why.Storage, string) {
+	if _, err := os.Stat(filepath.Join(c.DataDir, agent.CopiedName)); err == nil {
 		return why.StorageCopied, ""
 	}
 	in, err := boltlog.Inspect(ctx, c.DataDir)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/discovery"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 // demoOptions are the flags of `edgeraft demo`.
@@ -116,7 +117,7 @@ func (d *demo) startAgents(ctx context.Context, o demoOptions, stderr io.Writer)
 		if err != nil {
 			return err
 		}
-		d.say("Device %-5s runs as process %d, ID %s.", a.name, a.pid(), shortID(st.Node.ID))
+		d.say("Device %-5s runs as process %d, ID %s.", a.name, a.pid(), show.ShortID(st.Node.ID))
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/client"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 // demoAgent is one agent process of the demonstration.
@@ -215,7 +216,7 @@ func (d *demo) showLogs(to io.Writer) {
 		lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 		fmt.Fprintf(to, "-- the end of the log of %s:\n", a.name)
 		for _, line := range lines[max(0, len(lines)-shownLogLines):] {
-			fmt.Fprintf(to, "%s\n", printable(string(line)))
+			fmt.Fprintf(to, "%s\n", show.Printable(string(line)))
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/edgeraft/edgeraft/internal/config"
 )
 
 // Files that are made from the tables of settings and commands, and kept beside
@@ -19,7 +21,7 @@ import (
 var update = flag.Bool("update", false, "write the generated files anew")
 
 // packaged is a device on which the package was installed.
-var packaged = host{root: true, name: "HOSTNAME"}
+var packaged = config.Host{Root: true, Name: "HOSTNAME"}
 
 // settingNotes says more about a setting than its help. A setting without a row
 // has no more to be said.
@@ -70,7 +72,7 @@ func TestGenerated(t *testing.T) {
 		}
 	}
 	for key := range settingNotes {
-		if _, ok := findSetting(key); !ok {
+		if _, ok := config.FindSetting(key); !ok {
 			t.Errorf("there is a note on %s, which is no setting", key)
 		}
 	}
@@ -87,30 +89,30 @@ func TestDefaultFile(t *testing.T) {
 		}
 		all.WriteString(line)
 	}
-	want := defaultConfig(packaged)
+	want := config.Default(packaged)
 	for name, text := range map[string]string{"as packaged": file, "uncommented": all.String()} {
 		path := filepath.Join(t.TempDir(), "edgeraft.toml")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got, origins, err := loadConfigOrigins(configSource{host: packaged, file: path})
+		got, origins, err := config.Load(config.Source{Host: packaged, File: path})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		for _, s := range settings {
-			if s.text(&got) != s.text(&want) {
-				t.Errorf("%s: %s is %q, want %q", name, s.key, s.text(&got), s.text(&want))
+		for _, s := range config.Settings {
+			if s.Text(&got) != s.Text(&want) {
+				t.Errorf("%s: %s is %q, want %q", name, s.Key, s.Text(&got), s.Text(&want))
 			}
 		}
-		if set := len(origins); name == "as packaged" && set != 0 || name != "as packaged" && set != len(settings) {
-			t.Errorf("%s: the file sets %d of %d settings", name, set, len(settings))
+		if set := len(origins); name == "as packaged" && set != 0 || name != "as packaged" && set != len(config.Settings) {
+			t.Errorf("%s: the file sets %d of %d settings", name, set, len(config.Settings))
 		}
 	}
 }
 
 // tomlValue is a setting's value as the file has it.
-func tomlValue(s setting, c *Config) string {
-	switch p := s.field(c).(type) {
+func tomlValue(s config.Setting, c *config.Config) string {
+	switch p := s.Field(c).(type) {
 	case *int:
 		return fmt.Sprint(*p)
 	case *[]string:
@@ -120,14 +122,14 @@ func tomlValue(s setting, c *Config) string {
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	}
-	return fmt.Sprintf("%q", s.text(c))
+	return fmt.Sprintf("%q", s.Text(c))
 }
 
 // tables lists the settings of each table of the file, those of none first.
-func tables() (names []string, byTable map[string][]setting) {
-	byTable = map[string][]setting{}
-	for _, s := range settings {
-		table := s.key[:max(strings.LastIndex(s.key, "."), 0)]
+func tables() (names []string, byTable map[string][]config.Setting) {
+	byTable = map[string][]config.Setting{}
+	for _, s := range config.Settings {
+		table := s.Key[:max(strings.LastIndex(s.Key, "."), 0)]
 		if !slices.Contains(names, table) {
 			names = append(names, table)
 		}
@@ -142,7 +144,7 @@ func defaultFile() []byte {
 	out.WriteString("# Configuration of the edgeraft agent. Everything has a default, which stands\n" +
 		"# here behind a #; a device needs none of it. After a change:\n" +
 		"#   systemctl restart edgeraft\n")
-	config := defaultConfig(packaged)
+	defaults := config.Default(packaged)
 	names, byTable := tables()
 	for _, table := range names {
 		if table != "" {
@@ -150,10 +152,10 @@ func defaultFile() []byte {
 		}
 		for _, s := range byTable[table] {
 			out.WriteString("\n")
-			for _, line := range wrapped(sentence(s.help)+" "+settingNotes[s.key], 76) {
+			for _, line := range wrapped(sentence(s.Help)+" "+settingNotes[s.Key], 76) {
 				fmt.Fprintf(&out, "# %s\n", line)
 			}
-			fmt.Fprintf(&out, "#%s = %s\n", s.key[strings.LastIndex(s.key, ".")+1:], tomlValue(s, &config))
+			fmt.Fprintf(&out, "#%s = %s\n", s.Key[strings.LastIndex(s.Key, ".")+1:], tomlValue(s, &defaults))
 		}
 	}
 	return out.Bytes()
@@ -184,7 +186,7 @@ func wrapped(text string, width int) []string {
 func configurationPage() []byte {
 	var out bytes.Buffer
 	out.WriteString("# Configuration\n\n" +
-		"<!-- Made from the table in cmd/edgeraft/config_settings.go: go test ./cmd/edgeraft -run Generated -update -->\n\n" +
+		"<!-- Made from the table in internal/config/settings.go: go test ./cmd/edgeraft -run Generated -update -->\n\n" +
 		"Everything has a default, and a device needs none of this. A setting can be in the file `/etc/edgeraft/edgeraft.toml`\n" +
 		"(`--config`, `EDGERAFT_CONFIG`), in the environment, or a flag of `edgeraft run`; flags win over the environment, and that over\n" +
 		"the file. What is unknown or out of its limits is an error that names the line, the variable or the flag. The key `udp.listen`\n" +
@@ -193,13 +195,13 @@ func configurationPage() []byte {
 		"The defaults are those of the packaged agent. For an ordinary user who runs an agent of their own the data are in\n" +
 		"`$XDG_STATE_HOME/edgeraft`, the socket in `$XDG_RUNTIME_DIR/edgeraft`, key and file in `$XDG_CONFIG_HOME/edgeraft`.\n\n" +
 		"| setting | default | environment | flag |\n| --- | --- | --- | --- |\n")
-	config := defaultConfig(packaged)
-	for _, s := range settings {
-		fmt.Fprintf(&out, "| [`%s`](#%s) | `%s` | `%s` | `--%s` |\n", s.key, anchor(s.key), tomlValue(s, &config), s.envName(), s.flagName())
+	defaults := config.Default(packaged)
+	for _, s := range config.Settings {
+		fmt.Fprintf(&out, "| [`%s`](#%s) | `%s` | `%s` | `--%s` |\n", s.Key, anchor(s.Key), tomlValue(s, &defaults), s.EnvName(), s.FlagName())
 	}
-	for _, s := range settings {
-		fmt.Fprintf(&out, "\n### %s\n\n%s", s.key, sentence(s.help))
-		if note := settingNotes[s.key]; note != "" {
+	for _, s := range config.Settings {
+		fmt.Fprintf(&out, "\n### %s\n\n%s", s.Key, sentence(s.Help))
+		if note := settingNotes[s.Key]; note != "" {
 			out.WriteString(" " + note)
 		}
 		out.WriteString("\n")
@@ -252,10 +254,10 @@ func manPage(t *testing.T) []byte {
 		p(".RE\n.fi")
 	}
 	p(".SH SETTINGS\nIn the file, here by their names, in the environment or as flags of\n.BR \"edgeraft run\" .")
-	config := defaultConfig(packaged)
-	for _, s := range settings {
-		p(".TP\n.B %s\n%s", roff(s.key), roff(sentence(s.help)+" "+settingNotes[s.key]))
-		p("%s", roff(fmt.Sprintf("Default: %s; %s, --%s.", tomlValue(s, &config), s.envName(), s.flagName())))
+	defaults := config.Default(packaged)
+	for _, s := range config.Settings {
+		p(".TP\n.B %s\n%s", roff(s.Key), roff(sentence(s.Help)+" "+settingNotes[s.Key]))
+		p("%s", roff(fmt.Sprintf("Default: %s; %s, --%s.", tomlValue(s, &defaults), s.EnvName(), s.FlagName())))
 	}
 	p(".SH EXIT STATUS\n0 done, 1 the answer is no, 2 wrong usage or configuration, 3 the agent can't be reached.")
 	p(".SH FILES\n.TP\n.I /etc/edgeraft/edgeraft.toml\nThe configuration.\n.TP\n.I /etc/edgeraft/cluster.key\nThe cluster's key. Secret.")
@@ -264,12 +266,12 @@ func manPage(t *testing.T) []byte {
 	return out.Bytes()
 }
 
-func settingOfFlag(name string) (setting, bool) {
-	i := slices.IndexFunc(settings, func(s setting) bool { return s.flagName() == name })
+func settingOfFlag(name string) (config.Setting, bool) {
+	i := slices.IndexFunc(config.Settings, func(s config.Setting) bool { return s.FlagName() == name })
 	if i < 0 {
-		return setting{}, false
+		return config.Setting{}, false
 	}
-	return settings[i], true
+	return config.Settings[i], true
 }
 
 // TestEveryCommandInManPage guards against a page that is generated, but empty.

@@ -15,7 +15,6 @@ import (
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/mqttcomms"
-	"github.com/edgeraft/edgeraft/udpcomms"
 )
 
 // Level is how bad a finding is.
@@ -82,8 +81,8 @@ type Subject struct {
 	Listens bool
 	// Key is why the key file cannot be used; nil where it can or may not be read.
 	Key error
-	// Known are addresses of other devices that an agent kept.
-	Known udpcomms.Book
+	// Addresses is the file in which an agent keeps those of the others.
+	Addresses string
 }
 
 func found(group, check string, level Level, format string, args ...any) Finding {

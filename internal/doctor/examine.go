@@ -77,7 +77,7 @@ func sections(h host, s Subject) []section {
 		{groupNetwork, "ports", func(context.Context) []Finding { return h.ports(s) }, Note, "looking who uses the ports did not end in time"},
 		{groupNetwork, "firewall", func(ctx context.Context) []Finding { return h.firewall(ctx, s) }, Note, "reading the rules of the firewall did not end in time"},
 		{groupNetwork, checkMulticast, func(ctx context.Context) []Finding { return multicast(ctx, s) }, Note, "asking by multicast did not end in time"},
-		{groupNetwork, "members", func(ctx context.Context) []Finding { return reach(ctx, s) }, Note, "asking the other devices did not end in time"},
+		{groupNetwork, "members", func(ctx context.Context) []Finding { return h.reach(ctx, s) }, Note, "asking the other devices did not end in time"},
 		{groupBroker, "broker", func(ctx context.Context) []Finding { return brokers(ctx, s) }, Error, "the brokers did not answer in time"},
 		{groupMachine, "machine", func(context.Context) []Finding { return h.machine(s, time.Now()) }, Note, "looking at the machine did not end in time"},
 	}

@@ -27,10 +27,12 @@ type target struct {
 
 // targetsOf are the members that the agent knows, or the devices it kept the
 // addresses of.
-func targetsOf(s Subject) []target {
+func (h host) targetsOf(s Subject) []target {
 	var out []target
 	if s.Status == nil {
-		for _, e := range s.Known {
+		text, _ := h.read(s.Addresses)
+		known, _ := udpcomms.ParseBook([]byte(text)) // one that is not there or damaged is a hint lost
+		for _, e := range known {
 			if len(e.Addrs) > 0 {
 				out = append(out, target{name: nameOf(string(e.ID), nil), addr: e.Addrs[0]})
 			}
@@ -63,11 +65,11 @@ func targetsOf(s Subject) []target {
 // reach tries the way to the other devices. The agent's own port and keys are the
 // agent's, so what it says counts; beside that each device is sent a short ping, and
 // one as long as the agent's longest datagrams.
-func reach(ctx context.Context, s Subject) []Finding {
+func (h host) reach(ctx context.Context, s Subject) []Finding {
 	if s.UDP == "" {
 		return nil
 	}
-	targets := targetsOf(s)
+	targets := h.targetsOf(s)
 	out := make([]Finding, len(targets))
 	var wg sync.WaitGroup
 	for i, x := range targets {

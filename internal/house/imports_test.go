@@ -15,18 +15,21 @@ type row struct {
 
 // mayImport has every package of the module. The order of the rooms is in
 // ARCHITECTURE.md: adapters (boltlog, udpcomms, mqttcomms, discovery) know neither each
-// other nor the driver raft/server, which only cmd and examples wire up.
+// other nor the driver raft/server, which only the agent and the example wire up.
 var mayImport = map[string]row{
-	"app":                        {ours: []string{"app/api", "app/backup", "app/kv", "app/once", "app/restore", "raft"}},
-	"app/api":                    {},
-	"app/backup":                 {},
-	"app/client":                 {ours: []string{"app/api"}},
-	"app/kv":                     {ours: []string{"raft", "raft/wire"}},
-	"app/kv/kvtest":              {ours: []string{"app/kv", "raft"}, modules: []string{"github.com/anishathalye/porcupine"}}, // for tests only
-	"app/once":                   {ours: []string{"raft"}},
-	"app/restore":                {ours: []string{"raft"}},
-	"boltlog":                    {ours: []string{"raft", "raft/wire"}, modules: []string{"go.etcd.io/bbolt", "golang.org/x/sys"}},
-	"cmd/edgeraft":               {ours: []string{"*"}, modules: []string{"github.com/BurntSushi/toml", "github.com/coreos/go-systemd/v22", "golang.org/x/sys"}},
+	"app":           {ours: []string{"app/api", "app/backup", "app/kv", "app/once", "app/restore", "raft"}},
+	"app/api":       {},
+	"app/backup":    {},
+	"app/client":    {ours: []string{"app/api"}},
+	"app/kv":        {ours: []string{"raft", "raft/wire"}},
+	"app/kv/kvtest": {ours: []string{"app/kv", "raft"}, modules: []string{"github.com/anishathalye/porcupine"}}, // for tests only
+	"app/once":      {ours: []string{"raft"}},
+	"app/restore":   {ours: []string{"raft"}},
+	"boltlog":       {ours: []string{"raft", "raft/wire"}, modules: []string{"go.etcd.io/bbolt", "golang.org/x/sys"}},
+	"cmd/edgeraft": {ours: []string{
+		"app/api", "app/backup", "app/client", "app/kv", "app/once", "app/restore", "boltlog",
+		"internal/agent", "internal/build", "internal/card", "internal/config", "internal/doctor", "internal/seal", "internal/show", "internal/why", "raft",
+	}, modules: []string{"golang.org/x/sys"}},
 	"discovery":                  {ours: []string{"raft"}, modules: []string{"github.com/grandcat/zeroconf", "github.com/miekg/dns"}},
 	"examples/bankteller":        {ours: []string{"*"}},
 	"examples/bankteller/client": {ours: []string{"app/api", "app/client"}},
@@ -39,6 +42,10 @@ var mayImport = map[string]row{
 	"internal/compare/storage": {modules: []string{ // tests only; a module of its own
 		"github.com/hashicorp", "go.etcd.io/etcd/server/v3", "go.etcd.io/raft/v3", "go.uber.org/zap", "golang.org/x/sys",
 	}},
+	"internal/agent":    {ours: []string{"*"}, modules: []string{"github.com/coreos/go-systemd/v22", "golang.org/x/sys"}},
+	"internal/build":    {},
+	"internal/config":   {ours: []string{"internal/show", "mqttcomms", "raft", "raft/server"}, modules: []string{"github.com/BurntSushi/toml"}},
+	"internal/show":     {},
 	// It looks through the adapters' own eyes, and wires nothing.
 	"internal/doctor":   {ours: []string{"app/api", "discovery", "internal/card", "mqttcomms", "raft", "udpcomms"}, modules: []string{"golang.org/x/sys"}},
 	"internal/house":    {},
@@ -68,14 +75,14 @@ var soleImporters = map[string][]string{
 	"go.etcd.io/bbolt":                {"boltlog"},
 	"github.com/grandcat/zeroconf":    {"discovery"},
 	"github.com/miekg/dns":            {"discovery", "integration"},
-	"raft/server":                     {"cmd/edgeraft", "examples/bankteller"},
-	"boltlog":                         {"cmd/edgeraft", "examples/bankteller"},
-	"udpcomms":                        {"cmd/edgeraft", "examples/bankteller", "internal/doctor"},
-	"mqttcomms":                       {"cmd/edgeraft", "examples/bankteller", "internal/doctor"},
-	"internal/paths":                  {"cmd/edgeraft", "examples/bankteller"},
+	"raft/server":                     {"internal/agent", "internal/config", "examples/bankteller"},
+	"boltlog":                         {"cmd/edgeraft", "internal/agent", "examples/bankteller"},
+	"udpcomms":                        {"internal/agent", "internal/doctor", "examples/bankteller"},
+	"mqttcomms":                       {"internal/agent", "internal/config", "internal/doctor", "examples/bankteller"},
+	"internal/paths":                  {"internal/agent", "examples/bankteller"},
 	"github.com/eclipse/paho.golang":  {"mqttcomms"},
 	"github.com/mochi-mqtt/server/v2": {}, // no product code at all
-	"discovery":                       {"cmd/edgeraft", "examples/bankteller", "internal/doctor"},
+	"discovery":                       {"internal/agent", "internal/doctor", "examples/bankteller"},
 }
 
 func (r row) allows(i imported, test bool) bool {

@@ -1,0 +1,76 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/boltlog"
+	"github.com/edgeraft/edgeraft/internal/config"
+	"github.com/edgeraft/edgeraft/internal/seal"
+	"github.com/edgeraft/edgeraft/raft"
+)
+
+// InitOffline founds a cluster while no agent runs: it writes the key, and the
+// first entry of the log. An agent that runs after all holds the database, so
+// the two cannot meet in it.
+func InitOffline(cfg config.Config) (setup api.Setup, err error) {
+	if err := actAsOwner(cfg.DataDir, ""); err != nil {
+		return api.Setup{}, fmt.Errorf("found a cluster: %w", err)
+	}
+	db, opened, err := boltlog.Open(cfg.DataDir, boltlog.Options{ClusterName: cfg.Cluster})
+	if err != nil {
+		return api.Setup{}, fmt.Errorf("found a cluster: %w", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	core, err := raft.New(raft.Config{
+		ID: opened.Identity.ID, HeartbeatTicks: 1, ElectionTicks: 2, Random: rand.IntN,
+		Founding: foundingConfig(cfg, opened.Identity),
+	}, opened.Stored)
+	if err != nil {
+		return api.Setup{}, fmt.Errorf("found a cluster: %w", err)
+	}
+	cluster := newClusterID()
+	if err := core.Found(cluster, cfg.Name); err != nil {
+		return api.Setup{}, err
+	}
+	// The key first: a founded cluster without one could not be entered.
+	key, err := initialKey(cfg)
+	if err != nil {
+		return api.Setup{}, err
+	}
+	rd := core.Ready()
+	if err := db.Save(*rd.Save); err != nil {
+		return api.Setup{}, fmt.Errorf("found a cluster: %w", err)
+	}
+	return api.Setup{ClusterID: cluster.String(), Key: key.Text()}, nil
+}
+
+// JoinOffline gives the device the key while no agent runs.
+func JoinOffline(cfg config.Config, key seal.Key) (api.Setup, error) {
+	if err := actAsOwner(cfg.DataDir, ""); err != nil {
+		return api.Setup{}, fmt.Errorf("join: %w", err)
+	}
+	if err := storeKey(cfg, key); err != nil {
+		return api.Setup{}, fmt.Errorf("join: %w", err)
+	}
+	return api.Setup{}, nil
+}
+
+// RecoverOffline is `edgeraft recover` while no agent runs.
+func RecoverOffline(cfg config.Config, cluster string) (api.Recovered, error) {
+	if err := actAsOwner(cfg.DataDir, ""); err != nil {
+		return api.Recovered{}, fmt.Errorf("recover: %w", err)
+	}
+	return recoverFiles(cfg, cluster)
+}
+
+// StartOverOffline is `edgeraft join --as-new` while no agent runs, with another
+// key where newKey says so.
+func StartOverOffline(cfg config.Config, key seal.Key, newKey bool) error {
+	if err := actAsOwner(cfg.DataDir, ""); err != nil {
+		return fmt.Errorf("join as a new device: %w", err)
+	}
+	return startOverFiles(cfg, key, newKey)
+}

@@ -1,0 +1,239 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/edgeraft/edgeraft/app"
+	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/boltlog"
+	"github.com/edgeraft/edgeraft/internal/config"
+	"github.com/edgeraft/edgeraft/internal/seal"
+	"github.com/edgeraft/edgeraft/raft"
+	"github.com/edgeraft/edgeraft/raft/server"
+)
+
+// errAgain ends an agent whose database was changed under it, so that it begins
+// anew with that, in the same process.
+var errAgain = errors.New("the agent begins anew")
+
+// rescue is what changes the database of an agent that runs.
+type rescue struct {
+	halt        context.CancelFunc // ends the device, not the socket
+	deviceEnded chan struct{}
+	stop        context.CancelCauseFunc
+}
+
+// begin returns the context of the device.
+func (r *rescue) begin(ctx context.Context, stop context.CancelCauseFunc) context.Context {
+	ctx, r.halt = context.WithCancel(ctx)
+	r.deviceEnded, r.stop = make(chan struct{}), stop
+	return ctx
+}
+
+// overhaul stops the device, lets go of the database, has f change it, and begins
+// anew, whatever f returns. The request that wanted it is answered before the
+// socket closes.
+func (a *agent) overhaul(ctx context.Context, f func() error) error {
+	a.rescue.halt()
+	select {
+	case <-a.rescue.deviceEnded:
+	case <-ctx.Done():
+		a.rescue.stop(errAgain)
+		return fmt.Errorf("the device did not stop in time (is its disk stuck?), so nothing was changed: %w", raft.ErrStopped)
+	}
+	defer a.rescue.stop(errAgain)
+	if err := a.db.Close(); err != nil {
+		return err
+	}
+	return f()
+}
+
+// Recover implements app.Rescuer.
+func (a *agent) Recover(ctx context.Context, r api.RecoverRequest) (api.Recovered, error) {
+	a.setup.Lock()
+	defer a.setup.Unlock()
+	d := a.current()
+	if d == nil {
+		return api.Recovered{}, errNoKey("recover")
+	}
+	st, err := d.server.Status(ctx)
+	if err != nil {
+		return api.Recovered{}, err
+	}
+	if st.Cluster.String() != r.ClusterID || st.Cluster.IsZero() {
+		return api.Recovered{}, fmt.Errorf("recover: this device belongs to the cluster %v, not to %s: %w", st.Cluster, r.ClusterID, app.ErrRefused)
+	}
+	why := mayNotRecover(st, d.votersHeard(st), r.AlthoughBehind)
+	if wait := listenFirst*a.cfg.Timing.Election - time.Since(a.started); why == "" && wait > 0 {
+		why = fmt.Sprintf("this agent has only just started, and may not have heard the others yet; try again in %v", wait.Round(time.Second)+time.Second)
+	}
+	if why != "" {
+		return api.Recovered{}, fmt.Errorf("recover: %s: %w", why, app.ErrRefused)
+	}
+	var recovered api.Recovered
+	err = a.overhaul(ctx, func() error {
+		recovered, err = recoverFiles(a.cfg, r.ClusterID)
+		return err
+	})
+	if err != nil {
+		return api.Recovered{}, err
+	}
+	a.log.Warn("recovered: this device is a cluster of its own now", "cluster_id", recovered.ClusterID, "was_cluster_id", recovered.Was,
+		"index", recovered.Index, "kept_as", recovered.KeptAs)
+	return recovered, nil
+}
+
+// listenFirst is for how many election timeouts an agent listens before it may
+// recover: the others, who have no leader either, say within two what they have.
+const listenFirst = 5
+
+// mayNotRecover says why there is nothing to be recovered, or not here.
+func mayNotRecover(st server.Status, heard int, althoughBehind bool) string {
+	switch {
+	case st.Removed:
+		return "this device was removed from the cluster; take a backup of it (edgeraft backup --stale), found a new cluster and restore into that"
+	case st.Leader != "":
+		return "the cluster has a leader, so it works; to be rid of members that are gone: edgeraft members remove"
+	case heard >= st.Config.Quorum():
+		return fmt.Sprintf("%d of %d voters are heard, which is a majority, so the cluster will work by itself; see edgeraft why", heard, st.Config.Voters())
+	}
+	if who, _, ok := mostAdvanced(st); ok && who != st.ID && !althoughBehind {
+		return fmt.Sprintf("%s (%s) has more of the log than this device; recover there, and then, here: edgeraft join --as-new",
+			nameOf(st.Config, who), who[:8])
+	}
+	return ""
+}
+
+// mostAdvanced is the member whose log reaches furthest, as far as is known: by
+// the term of the last entry, then by its index, as elections go (§3.6.1). Of
+// equals it is this device.
+func mostAdvanced(st server.Status) (raft.NodeID, server.Holding, bool) {
+	who, most := st.ID, server.Holding{Index: st.Last, Term: st.LastTerm}
+	for _, m := range st.Config.Members {
+		h, ok := st.Held[m.ID]
+		if ok && m.ID != st.ID && (h.Term > most.Term || h.Term == most.Term && h.Index > most.Index) {
+			who, most = m.ID, h
+		}
+	}
+	return who, most, true
+}
+
+// recoverFiles does it to the database, which nobody has open, and keeps a copy
+// of what it was.
+func recoverFiles(cfg config.Config, cluster string) (_ api.Recovered, err error) {
+	opt := boltlog.Options{ClusterName: cfg.Cluster}
+	kept, err := boltlog.KeepCopy(cfg.DataDir, opt)
+	if err != nil {
+		return api.Recovered{}, fmt.Errorf("recover, and nothing was changed: %w", err)
+	}
+	db, opened, err := boltlog.Open(cfg.DataDir, opt)
+	if err != nil {
+		return api.Recovered{}, fmt.Errorf("recover: %w", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	old := opened.Stored.State.Cluster
+	if old.String() != cluster {
+		return api.Recovered{}, fmt.Errorf("recover: this device belongs to the cluster %v, not to %s: %w", old, cluster, app.ErrRefused)
+	}
+	var random [16]byte
+	rand.Read(random[:]) // never fails: it ends the program instead
+	fresh := raft.SuccessorID(old, random)
+	save, err := raft.Recover(opened.Stored, raft.Member{ID: opened.Identity.ID, Name: cfg.Name}, fresh)
+	if err != nil {
+		return api.Recovered{}, err
+	}
+	if err := db.Save(save); err != nil {
+		return api.Recovered{}, fmt.Errorf("recover: %w", err)
+	}
+	e := save.Entries[0]
+	return api.Recovered{ClusterID: fresh.String(), Was: old.String(), Index: uint64(e.Index), Term: uint64(e.Term), KeptAs: kept}, nil
+}
+
+// StartOver implements app.Rescuer.
+func (a *agent) StartOver(ctx context.Context, cluster, text string) (api.Setup, error) {
+	a.setup.Lock()
+	defer a.setup.Unlock()
+	d := a.current()
+	if d == nil {
+		return api.Setup{}, errNoKey("join as a new device")
+	}
+	st, err := d.server.Status(ctx)
+	if err != nil {
+		return api.Setup{}, err
+	}
+	if st.Cluster.String() != cluster || st.Cluster.IsZero() {
+		return api.Setup{}, fmt.Errorf("join as a new device: this device belongs to the cluster %v, not to %s: %w", st.Cluster, cluster, app.ErrRefused)
+	}
+	var key seal.Key
+	if text != "" {
+		if key, err = seal.ParseKey(text); err != nil {
+			return api.Setup{}, fmt.Errorf("join as a new device: %w: %w", app.ErrBadKey, err)
+		}
+	}
+	err = a.overhaul(ctx, func() error { return startOverFiles(a.cfg, key, text != "" && !d.keys.ring().Has(key)) })
+	if err != nil {
+		return api.Setup{}, fmt.Errorf("join as a new device: %w", err)
+	}
+	a.log.Warn("this device left its cluster and joins as a new one", "was_cluster_id", cluster, "kept_as", filepath.Join(a.cfg.DataDir, boltlog.LeftName))
+	return api.Setup{}, nil
+}
+
+func startOverFiles(cfg config.Config, key seal.Key, newKey bool) error {
+	if newKey {
+		if err := seal.WriteKeyFile(cfg.KeyFile, key, true); err != nil {
+			return err
+		}
+	}
+	if err := boltlog.StartOver(cfg.DataDir, boltlog.Options{ClusterName: cfg.Cluster}); err != nil {
+		return err
+	}
+	// Should it have been a copy of another device, it is none any more.
+	if err := os.Remove(filepath.Join(cfg.DataDir, CopiedName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// startedOver reports whether what this device was, it gave up on purpose.
+func (d *device) startedOver() bool {
+	left, err := os.Stat(filepath.Join(d.cfg.DataDir, boltlog.LeftName))
+	if err != nil {
+		return false
+	}
+	damaged, err := os.Stat(filepath.Join(d.cfg.DataDir, boltlog.DamagedName))
+	return err != nil || left.ModTime().After(damaged.ModTime())
+}
+
+// foreignWarning is about another cluster of this name and key.
+func foreignWarning(st server.Status, ago time.Duration) api.Warning {
+	other := st.Drops.LastForeign
+	w := api.Warning{
+		Code: "foreign_cluster", Next: "edgeraft status   (on that device)",
+		Message: fmt.Sprintf("%s It was heard from %s %v ago.", foreignText(st.Cluster, other), st.Drops.LastForeignFrom, ago.Round(time.Second)),
+	}
+	switch {
+	case other.Succeeds(st.Cluster):
+		w.Code, w.Next = "recovered_without", "edgeraft join --as-new"
+	case st.Cluster.Succeeds(other):
+		w.Code, w.Next = "former_cluster", "edgeraft join --as-new   (on that device)"
+	}
+	return w
+}
+
+// foreignText says how another cluster of this name and key came to be.
+func foreignText(own, other raft.ClusterID) string {
+	switch {
+	case other.Succeeds(own):
+		return fmt.Sprintf("This device's cluster (%v) was given up for lost and recovered without it, as %v; it can commit nothing there. To come back as a new device: edgeraft join --as-new.", own, other)
+	case own.Succeeds(other):
+		return fmt.Sprintf("A device is back that still belongs to the cluster %v, from which this one (%v) was recovered; it can commit nothing here. To come back as a new device it needs: edgeraft join --as-new.", other, own)
+	}
+	return fmt.Sprintf("A second cluster with this name and key exists: %v. The two never mix. To end this, %s.", other, foreignAdvice)
+}
