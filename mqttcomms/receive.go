@@ -25,13 +25,13 @@ func (c *Comms) take(s *session, topic string, payload []byte, retained bool) {
 		return
 	}
 	switch {
+	case len(payload) == 0: // of Examine
+		return
 	case topic != c.topics.all() && topic != c.topics.inbox(c.self):
 		c.stats.drop(dropTopic)
 		return
 	case retained:
 		c.stats.drop(dropRetained)
-		return
-	case len(payload) == 0: // of Examine
 		return
 	}
 	in := c.cfg.Seal.Receive(payload, netip.AddrPort{})

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/edgeraft/edgeraft/boltlog"
@@ -32,6 +34,10 @@ var doctorCommand = command{
 	example: "edgeraft doctor",
 	define: func(*flag.FlagSet) action {
 		return func(ctx context.Context, inv *invocation) error {
+			if dir := inv.from.Host.Env[doctor.MeasureEnv]; dir != "" {
+				doctor.Measure(inv.stdout, dir)
+				return nil
+			}
 			c, err := inv.config()
 			if err != nil {
 				return err
@@ -61,7 +67,7 @@ var doctorCommand = command{
 
 // subject is what is to be examined.
 func (inv *invocation) subject(ctx context.Context, c config.Config) doctor.Subject {
-	known := inv.whatIsKnown(ctx)
+	known, seen := inv.whatIsKnownInTime(ctx)
 	s := doctor.Subject{
 		DataDir: c.DataDir, Socket: known.Socket, KeyFile: c.KeyFile, Cluster: c.Cluster,
 		Metrics: c.Metrics.Listen, MQTT: c.Uses(config.TransportMQTT), Brokers: c.Access(),
@@ -80,12 +86,37 @@ func (inv *invocation) subject(ctx context.Context, c config.Config) doctor.Subj
 	if _, err := seal.ReadRing(c.KeyFile); err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) {
 		s.Key = err
 	}
+	if self, err := os.Executable(); err == nil {
+		s.Measure = []string{self, "doctor"}
+	}
+	if !seen {
+		s.Agent = doctor.Finding{Level: doctor.Error, Text: "neither the agent nor its files answered in time: is the disk stuck?", Command: "dmesg | tail"}
+		return s
+	}
 	f := why.Diagnose(known)
 	s.Agent = doctor.Finding{Level: doctor.OK, Text: f.Cause, Command: f.Next}
 	if !f.Healthy {
 		s.Agent.Level = doctor.Error
 	}
 	return s
+}
+
+// lookFor is how long asking the agent, and looking at its files, may take: the rest of
+// the examination needs some time, too.
+const lookFor = askFor + time.Second
+
+// whatIsKnownInTime is whatIsKnown where that ends in time: reads of a stuck disk do not.
+func (inv *invocation) whatIsKnownInTime(ctx context.Context) (in why.Input, seen bool) {
+	known := make(chan why.Input, 1) // of who hangs nobody takes it
+	go func() { known <- inv.whatIsKnown(ctx) }()
+	over := time.NewTimer(lookFor)
+	defer over.Stop()
+	select {
+	case in = <-known:
+		return in, true
+	case <-over.C:
+		return why.Input{Reach: why.Silent}, false
+	}
 }
 
 const (

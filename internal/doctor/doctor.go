@@ -72,6 +72,10 @@ type Subject struct {
 	// Leftovers are names in DataDir of what an agent puts aside.
 	Leftovers []string
 
+	// Measure is a command that calls the function Measure where MeasureEnv is set;
+	// empty for none.
+	Measure []string
+
 	// Agent is what the agent, or a look at its files, says is the matter.
 	Agent Finding
 	// Status is what a running agent says; nil where none answered.

@@ -72,7 +72,7 @@ func sections(h host, s Subject) []section {
 	return []section{
 		{groupFiles, "files", func(context.Context) []Finding { return h.files(s) }, Error, "looking at the files did not end in time: the disk does not answer"},
 		{groupStorage, "file system", func(context.Context) []Finding { return h.storage(s) }, Error, "looking at the file system did not end in time: the disk does not answer"},
-		{groupStorage, checkSpeed, func(ctx context.Context) []Finding { return []Finding{speed(ctx, s.DataDir)} }, Error,
+		{groupStorage, checkSpeed, func(ctx context.Context) []Finding { return []Finding{speed(ctx, s.DataDir, s.Measure)} }, Error,
 			"not one synced write came back in time: the disk is stuck"},
 		{groupNetwork, "ports", func(context.Context) []Finding { return h.ports(s) }, Note, "looking who uses the ports did not end in time"},
 		{groupNetwork, "firewall", func(ctx context.Context) []Finding { return h.firewall(ctx, s) }, Note, "reading the rules of the firewall did not end in time"},

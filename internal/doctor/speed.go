@@ -1,11 +1,14 @@
 package doctor
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"slices"
 	"time"
 
@@ -45,49 +48,29 @@ type sample struct {
 	err     error
 }
 
-// speed measures the card below dir. The agent's own database is not touched.
-func speed(ctx context.Context, dir string) Finding {
+// step is what came of one write.
+type step struct {
+	took time.Duration
+	err  error
+}
+
+// speed measures the card below dir. The agent's own database is not touched. child
+// is the command that calls Measure, if there is one.
+func speed(ctx context.Context, dir string, child []string) Finding {
 	at := nearest(dir)
 	ctx, cancel := context.WithTimeout(ctx, speedFor)
 	defer cancel()
-	return judgeSpeed(at, measure(ctx, at))
+	return judgeSpeed(at, measure(ctx, at, child))
 }
 
-// measure returns when ctx ends, also while a write hangs.
-func measure(ctx context.Context, dir string) sample {
-	type step struct {
-		took time.Duration
-		err  error
-	}
+// measure returns when ctx ends, also while a write hangs. A process of which a
+// thread hangs in the kernel cannot end, so the writes are made by a child.
+func measure(ctx context.Context, dir string, child []string) sample {
 	steps := make(chan step, SpeedWrites+1) // nobody waits for who hangs
 	go func() {
 		defer close(steps)
-		f, err := os.CreateTemp(dir, ".doctor-*")
-		if err != nil {
-			steps <- step{err: err}
-			return
-		}
-		// Without a name it goes away whatever becomes of this process.
-		err = os.Remove(f.Name())
-		defer f.Close()
-		piece := make([]byte, speedPage)
-		for i := range speedPlace {
-			_, e := f.WriteAt(piece, int64(i)*speedPage)
-			err = errors.Join(err, e)
-		}
-		if err = errors.Join(err, f.Sync()); err != nil {
-			steps <- step{err: err}
-			return
-		}
-		for i := 0; i < SpeedWrites && ctx.Err() == nil; i++ {
-			piece[0] = byte(i + 1)
-			began := time.Now()
-			_, err := f.WriteAt(piece, int64(i%speedPlace)*speedPage)
-			err = errors.Join(err, unix.Fdatasync(int(f.Fd())))
-			steps <- step{time.Since(began), err}
-			if err != nil {
-				return
-			}
+		if !measureInChild(ctx, dir, child, steps) {
+			write(dir, func() bool { return ctx.Err() == nil }, func(x step) { steps <- x })
 		}
 	}()
 	var s sample
@@ -108,6 +91,81 @@ func measure(ctx context.Context, dir string) sample {
 				s.pending = time.Since(last)
 			}
 			return s
+		}
+	}
+}
+
+// MeasureEnv is the variable that tells the child where to write.
+const MeasureEnv = "EDGERAFT_DOCTOR_MEASURE"
+
+// measureInChild reports whether there was a child that measured.
+func measureInChild(ctx context.Context, dir string, child []string, steps chan<- step) bool {
+	if len(child) == 0 {
+		return false
+	}
+	cmd := exec.CommandContext(ctx, child[0], child[1:]...)
+	cmd.Env = append(os.Environ(), MeasureEnv+"="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil || cmd.Start() != nil {
+		return false
+	}
+	lines := bufio.NewScanner(out)
+	n := 0
+	for ; n <= SpeedWrites && lines.Scan(); n++ {
+		var took, errno int64
+		if _, err := fmt.Sscanf(lines.Text(), "%d %d", &took, &errno); err != nil {
+			break
+		}
+		x := step{took: time.Duration(took)}
+		if errno != 0 {
+			x.err = unix.Errno(errno)
+		}
+		steps <- x
+	}
+	_ = cmd.Wait() // what it said counts
+	return n > 0 || ctx.Err() != nil
+}
+
+// Measure is what the child does: it writes into dir, and prints for each write how
+// many nanoseconds it took, and the number of the error, 0 for none.
+func Measure(out io.Writer, dir string) {
+	write(dir, func() bool { return true }, func(x step) {
+		errno := unix.Errno(0)
+		if x.err != nil && !errors.As(x.err, &errno) {
+			errno = unix.EIO
+		}
+		fmt.Fprintf(out, "%d %d\n", x.took, errno)
+	})
+}
+
+// write makes the writes, one after the other, and tells of each. It ends at the
+// first that fails.
+func write(dir string, on func() bool, tell func(step)) {
+	f, err := os.CreateTemp(dir, ".doctor-*")
+	if err != nil {
+		tell(step{err: err})
+		return
+	}
+	// Without a name it goes away whatever becomes of this process.
+	err = os.Remove(f.Name())
+	defer f.Close()
+	piece := make([]byte, speedPage)
+	for i := range speedPlace {
+		_, e := f.WriteAt(piece, int64(i)*speedPage)
+		err = errors.Join(err, e)
+	}
+	if err = errors.Join(err, f.Sync()); err != nil {
+		tell(step{err: err})
+		return
+	}
+	for i := 0; i < SpeedWrites && on(); i++ {
+		piece[0] = byte(i + 1)
+		began := time.Now()
+		_, err := f.WriteAt(piece, int64(i%speedPlace)*speedPage)
+		err = errors.Join(err, unix.Fdatasync(int(f.Fd())))
+		tell(step{time.Since(began), err})
+		if err != nil {
+			return
 		}
 	}
 }

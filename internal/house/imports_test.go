@@ -27,7 +27,7 @@ var mayImport = map[string]row{
 	"app/restore":   {ours: []string{"raft"}},
 	"boltlog":       {ours: []string{"raft", "raft/wire"}, modules: []string{"go.etcd.io/bbolt", "golang.org/x/sys"}},
 	"cmd/edgeraft": {ours: []string{
-		"app/api", "app/backup", "app/client", "app/kv", "app/once", "app/restore", "boltlog",
+		"app/api", "app/backup", "app/client", "app/kv", "app/once", "app/restore", "boltlog", "discovery",
 		"internal/agent", "internal/build", "internal/card", "internal/config", "internal/doctor", "internal/seal", "internal/show", "internal/why", "raft",
 	}, modules: []string{"golang.org/x/sys"}},
 	"discovery":                  {ours: []string{"raft"}, modules: []string{"github.com/grandcat/zeroconf", "github.com/miekg/dns"}},
@@ -42,10 +42,10 @@ var mayImport = map[string]row{
 	"internal/compare/storage": {modules: []string{ // tests only; a module of its own
 		"github.com/hashicorp", "go.etcd.io/etcd/server/v3", "go.etcd.io/raft/v3", "go.uber.org/zap", "golang.org/x/sys",
 	}},
-	"internal/agent":    {ours: []string{"*"}, modules: []string{"github.com/coreos/go-systemd/v22", "golang.org/x/sys"}},
-	"internal/build":    {},
-	"internal/config":   {ours: []string{"internal/show", "mqttcomms", "raft", "raft/server"}, modules: []string{"github.com/BurntSushi/toml"}},
-	"internal/show":     {},
+	"internal/agent":  {ours: []string{"*"}, modules: []string{"github.com/coreos/go-systemd/v22", "golang.org/x/sys"}},
+	"internal/build":  {},
+	"internal/config": {ours: []string{"internal/show", "mqttcomms", "raft", "raft/server"}, modules: []string{"github.com/BurntSushi/toml"}},
+	"internal/show":   {},
 	// It looks through the adapters' own eyes, and wires nothing.
 	"internal/doctor":   {ours: []string{"app/api", "discovery", "internal/card", "mqttcomms", "raft", "udpcomms"}, modules: []string{"golang.org/x/sys"}},
 	"internal/house":    {},
@@ -82,7 +82,7 @@ var soleImporters = map[string][]string{
 	"internal/paths":                  {"internal/agent", "examples/bankteller"},
 	"github.com/eclipse/paho.golang":  {"mqttcomms"},
 	"github.com/mochi-mqtt/server/v2": {}, // no product code at all
-	"discovery":                       {"internal/agent", "internal/doctor", "examples/bankteller"},
+	"discovery":                       {"cmd/edgeraft", "internal/agent", "internal/doctor", "examples/bankteller"},
 }
 
 func (r row) allows(i imported, test bool) bool {
