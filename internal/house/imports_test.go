@@ -34,7 +34,7 @@ var mayImport = map[string]row{
 	"examples/bankteller":        {ours: []string{"*"}},
 	"examples/bankteller/client": {ours: []string{"app/api", "app/client"}},
 	"examples/bankteller/teller": {ours: []string{"raft"}},
-	"integration":                {modules: []string{"github.com/miekg/dns"}}, // tests only
+	"integration":                {modules: []string{"github.com/miekg/dns", "go.etcd.io/bbolt"}}, // tests only
 	"integration/lab":            {},
 	"integration/systemd":        {},                                                                // tests only
 	"internal/compare":           {ours: []string{"raft"}, modules: []string{"go.etcd.io/raft/v3"}}, // a module of its own
@@ -72,7 +72,7 @@ var testModules = []string{"go.uber.org/goleak", "github.com/anishathalye/porcup
 var soleImporters = map[string][]string{
 	"github.com/fxamacker/cbor/v2":    {"raft/wire"},
 	"go.etcd.io/raft/v3":              {"internal/compare", "internal/compare/storage"},
-	"go.etcd.io/bbolt":                {"boltlog"},
+	"go.etcd.io/bbolt":                {"boltlog", "integration"},
 	"github.com/grandcat/zeroconf":    {"discovery"},
 	"github.com/miekg/dns":            {"discovery", "integration"},
 	"raft/server":                     {"internal/agent", "internal/config", "examples/bankteller"},
