@@ -100,10 +100,7 @@ func (t *transports) startMQTT(cfg config.Config, self raft.NodeID, sealer *seal
 	}
 	return mqttcomms.Start(mqttcomms.Config{
 		Cluster: cfg.Cluster, Self: self, Seal: sealer,
-		Access: mqttcomms.Access{
-			Brokers: cfg.MQTT.Brokers, User: cfg.MQTT.User, PasswordFile: cfg.MQTT.PasswordFile,
-			CAFile: cfg.MQTT.CAFile, CertFile: cfg.MQTT.CertFile, KeyFile: cfg.MQTT.KeyFile,
-		},
+		Access:    cfg.Access(),
 		KeepAlive: cfg.KeepAlive(), Expiry: cfg.Timing.Election, MaxPacket: cfg.MQTT.MaxPacket,
 		Found: tell(true), Lost: tell(false), Logger: logger,
 	})
