@@ -47,6 +47,7 @@ type rule struct {
 // chain is a chain of rules. One that the kernel itself goes through has a hook.
 type chain struct {
 	name  string // for people
+	only  string // the version of IP that it sees, "ip" or "ip6"; "" for both
 	hook  bool   // it sees what comes in
 	drops bool   // its policy
 	rules []rule
@@ -109,12 +110,12 @@ func walk(chains map[string]*chain, c *chain, depth int) fate {
 	return fate{nothing, sure, ""}
 }
 
-// fateOf is the worst that the chains with a hook do to the packet. Each of them
-// must let it through.
-func fateOf(chains map[string]*chain) fate {
+// fateOf is the worst that the chains with a hook do to the packet of a version of IP,
+// "ip" or "ip6". Each of them must let it through.
+func fateOf(chains map[string]*chain, version string) fate {
 	worst := fate{accept, true, ""}
 	for _, c := range chains {
-		if !c.hook {
+		if !c.hook || c.only != "" && c.only != version {
 			continue
 		}
 		f := walk(chains, c, 0)
@@ -148,8 +149,8 @@ func (p packet) multicast() bool { return p.port == portMDNS }
 
 // ruleset is what the firewall's own commands print.
 type ruleset struct {
-	nft      string   // nft -j list ruleset
-	iptables []string // iptables-save and ip6tables-save
+	nft      string            // nft -j list ruleset
+	iptables map[string]string // what iptables-save and its like print, by their names
 	// looked says that something could be read; denied that it needs root.
 	looked, denied bool
 	// front is what the rules are kept by: "ufw", "firewalld" or "".
@@ -177,7 +178,7 @@ func (h host) firewall(ctx context.Context, s Subject) []Finding {
 }
 
 func (h host) readRules(ctx context.Context) ruleset {
-	r := ruleset{front: h.front()}
+	r := ruleset{front: h.front(), iptables: map[string]string{}}
 	if h.uid != 0 {
 		r.denied = true
 		return r
@@ -189,7 +190,7 @@ func (h host) readRules(ctx context.Context) ruleset {
 	}
 	for _, name := range []string{"iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save"} {
 		if text, err := h.run(ctx, name); err == nil {
-			r.iptables, r.looked = append(r.iptables, text), true
+			r.iptables[name], r.looked = text, true
 		}
 	}
 	return r
@@ -232,16 +233,19 @@ func judgeFirewall(r ruleset, packets []packet) []Finding {
 		if err != nil {
 			return []Finding{say(Note, "what nft prints is not understood: %v", err).typing("sudo nft list ruleset")}
 		}
-		for n, text := range r.iptables {
-			iptablesChains(chains, n, text, p)
+		for name, text := range r.iptables {
+			iptablesChains(chains, name, text, p)
 		}
-		f := fateOf(chains)
+		f, six := fateOf(chains, "ip"), fateOf(chains, "ip6")
 		switch {
 		case f.verdict == drop && f.sure:
 			out = append(out, say(Warning, "its rules%s seem to keep out UDP port %d, %s (%s)", with, p.port, p.what, f.where).
 				do("let it in:").typing("%s", opening(r.front, []packet{p})))
 		case f.verdict == drop || !f.sure:
 			out = append(out, say(Note, "whether its rules%s let in UDP port %d, %s, could not be told", with, p.port, p.what).typing("sudo nft list ruleset"))
+		case six.verdict == drop && six.sure:
+			out = append(out, say(Note, "its rules%s seem to keep out UDP port %d, %s, but only by IPv6 (%s)", with, p.port, p.what, six.where).
+				typing("%s", opening(r.front, []packet{p})))
 		default:
 			well = append(well, strconv.Itoa(p.port))
 		}

@@ -92,6 +92,17 @@ func TestFirewallNft(t *testing.T) {
 	if fs := judgeFirewall(ruleset{looked: true, nft: "{"}, []packet{agentPacket}); fs[0].Level != Note {
 		t.Errorf("nonsense: %+v", fs)
 	}
+	six := strings.ReplaceAll(nftText("drop", nil, nil), "inet", "ip6")
+	if fs := judgeFirewall(ruleset{looked: true, nft: six}, []packet{agentPacket}); fs[0].Level != Note || !strings.Contains(fs[0].Text, "only by IPv6") {
+		t.Errorf("of IPv6: %+v", fs)
+	}
+	four := strings.ReplaceAll(nftText("drop", nil, nil), "inet", "ip")
+	if fs := judgeFirewall(ruleset{looked: true, nft: four}, []packet{agentPacket}); fs[0].Level != Warning {
+		t.Errorf("of IPv4: %+v", fs)
+	}
+	if fs := judgeFirewall(ruleset{looked: true, nft: four, iptables: map[string]string{"iptables-save": ""}}, []packet{agentPacket}); fs[0].Level != OK {
+		t.Errorf("what iptables tells better: %+v", fs)
+	}
 	bridge := strings.ReplaceAll(nftText("drop", nil, nil), "inet", "bridge")
 	if fs := judgeFirewall(ruleset{looked: true, nft: bridge}, []packet{agentPacket}); fs[0].Level != OK {
 		t.Errorf("of a bridge: %+v", fs)
@@ -142,7 +153,7 @@ func TestFirewallIptables(t *testing.T) {
 		"of none":       {"-A INPUT -p udp -j REJECT --reject-with icmp-port-unreachable", Warning, OK},
 		"then accepted": {"-A INPUT -m state --state NEW -j ACCEPT", OK, OK},
 	} {
-		r := ruleset{looked: true, front: "ufw", iptables: []string{strings.Replace(ufwSave, "RULES", c.rules, 1)}}
+		r := ruleset{looked: true, front: "ufw", iptables: map[string]string{"iptables-save": strings.Replace(ufwSave, "RULES", c.rules, 1)}}
 		for p, want := range map[packet]Level{agentPacket: c.agent, mdnsPacket: c.mdns} {
 			fs := judgeFirewall(r, []packet{p})
 			if len(fs) != 1 || fs[0].Level != want || want == Warning && fs[0].Command != "sudo ufw allow 7521/udp" {
