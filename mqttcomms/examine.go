@@ -164,8 +164,7 @@ type trial struct {
 func (t *trial) run(ctx context.Context, raw net.Conn, b broker, files secrets, began time.Time) {
 	var stats counters
 	conn := newConn(raw, writeAtLeast, &stats)
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
+	defer conn.Close() // twice, where all went well
 	own := map[string]bool{t.topics.inbox(t.self): true, t.topics.all(): true, t.topics.presence(t.self): true}
 	t.client = paho.NewClient(paho.ClientConfig{
 		Conn: conn, PingHandler: pinger{conn, func(error) {}}, AuthHandler: noAuth{}, PacketTimeout: packetTimeout,
@@ -188,7 +187,6 @@ func (t *trial) run(ctx context.Context, raw net.Conn, b broker, files secrets, 
 		return
 	} else if err != nil {
 		t.x.Fault, t.x.Err = FaultEnded, explainEnd(err, b, files)
-		conn.Close()
 		return
 	}
 	t.rights(ctx, ca.Properties == nil || ca.Properties.RetainAvailable)

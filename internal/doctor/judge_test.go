@@ -387,6 +387,7 @@ func TestJudgeReach(t *testing.T) {
 		"never, nowhere":  {target{name: "kitchen", running: true}, pings{}, want{Warning, "address is not known"}},
 		"just started":    {with(func(x *target) { x.heard, x.fresh = false, true }), both, want{Note, "just started"}},
 		"by the broker":   {with(func(x *target) { x.broken, x.otherwise = true, true }), both, want{Note, "through the broker"}},
+		"by the broker 2": {with(func(x *target) { x.ago, x.otherwise = time.Hour, true }), both, want{Note, "through the broker"}},
 		"by both":         {with(func(x *target) { x.otherwise = true }), both, want{OK, "pings"}},
 		"cannot ping":     {with(func(x *target) { x.heard = false }), pings{err: unix.EPERM}, want{Warning, "sudo"}},
 		"before":          {before, both, want{OK, "only a running agent"}},
