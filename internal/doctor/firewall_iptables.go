@@ -24,7 +24,8 @@ func iptablesChains(chains map[string]*chain, command, text string, p packet) {
 		case strings.HasPrefix(line, ":"):
 			name, rest, _ := strings.Cut(line[1:], " ")
 			hook := name == "INPUT" || name == "PREROUTING"
-			chains[key(name)] = &chain{name: called + ", chain " + name, only: only, hook: hook, drops: strings.HasPrefix(rest, "DROP")}
+			chains[key(name)] = &chain{name: called + ", chain " + name, only: only, hook: hook, drops: strings.HasPrefix(rest, "DROP"),
+				insert: "sudo " + strings.TrimSuffix(command, "-save") + " -t " + table + " -I " + name + " -p udp --dport %d -j ACCEPT"}
 		case strings.HasPrefix(line, "-A "):
 			f := strings.Fields(line)
 			if len(f) < 2 || chains[key(f[1])] == nil {

@@ -80,12 +80,20 @@ func TestFirewallNft(t *testing.T) {
 			t.Errorf("%s: %+v, want %s", name, fs, c.want)
 		}
 	}
+	fs := judgeFirewall(ruleset{looked: true, nft: nftText("drop", nil, nil)}, []packet{agentPacket})
+	if want := "sudo nft insert rule inet filter input udp dport 7521 accept"; fs[0].Command != want {
+		t.Errorf("%+v, want %s", fs, want)
+	}
+	fs = judgeFirewall(ruleset{looked: true, iptables: map[string]string{"iptables-save": "*filter\n:INPUT DROP [0:0]\n"}}, []packet{agentPacket})
+	if want := "sudo iptables -t filter -I INPUT -p udp --dport 7521 -j ACCEPT"; fs[0].Command != want {
+		t.Errorf("%+v, want %s", fs, want)
+	}
 	one := agentPacket
 	one.device = "eth0"
 	if fs := judgeFirewall(ruleset{looked: true, nft: nftText("drop", []string{eth0}, nil)}, []packet{one}); fs[0].Level != OK {
 		t.Errorf("the only link: %+v", fs)
 	}
-	fs := judgeFirewall(ruleset{looked: true, nft: nftText("accept", []string{multicasts, against}, nil)}, []packet{agentPacket, mdnsPacket})
+	fs = judgeFirewall(ruleset{looked: true, nft: nftText("accept", []string{multicasts, against}, nil)}, []packet{agentPacket, mdnsPacket})
 	if len(fs) != 2 || Worst(fs) != Warning {
 		t.Errorf("both: %+v", fs)
 	}

@@ -167,9 +167,7 @@ func TestMeasureLeavesNothing(t *testing.T) {
 	if len(s.took) != SpeedWrites || s.err != nil || s.pending != 0 {
 		t.Errorf("%d writes, %v pending, %v", len(s.took), s.pending, s.err)
 	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	measure(ended, dir, nil)
+	write(dir, func() bool { return false }, func(x step) { t.Errorf("a write after the end: %+v", x) })
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
