@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/backup"
@@ -218,6 +219,24 @@ func TestRestoreSurvivesLostAnswersAndAFullCluster(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	s.node.fail(nil)
+	if _, err := s.restore(saved); err != nil {
+		t.Error(err)
+	}
+}
+
+// While a new leader does not know the others' versions a restore waits; where one
+// is too old it is refused, and says so.
+func TestARestoreWaitsForVersionsAndIsRefusedForOldOnes(t *testing.T) {
+	s := serve(t, Limits{}, HistoryLimits{})
+	s.fill(20)
+	saved := s.backup(client.BackupOptions{})
+	s.node.fail(fmt.Errorf("propose: %w", raft.ErrLevel))
+	got := s.call("POST", "/v1/restore?timeout=300ms", string(saved))
+	if got.status != http.StatusConflict || !strings.Contains(got.body, `"code":"old_member"`) || !strings.Contains(got.body, "update edgeraft there") {
+		t.Errorf("%+v", got)
+	}
+	known := time.AfterFunc(3*pieceRetry, func() { s.node.fail(nil) })
+	defer known.Stop()
 	if _, err := s.restore(saved); err != nil {
 		t.Error(err)
 	}

@@ -27,6 +27,9 @@ const (
 	// pieceRetry is the wait before a piece is proposed again for which there was
 	// no room.
 	pieceRetry = 100 * time.Millisecond
+	// levelPatience is for how long members may be of unknown or old versions: a
+	// new leader has to hear each of them first, or find that it is gone.
+	levelPatience = 5 * time.Second
 	// abortTimeout is for giving up; what stays staged is abandoned in the end.
 	abortTimeout = 5 * time.Second
 )
@@ -117,6 +120,7 @@ func (r *restorer) stage() error {
 func (r *restorer) commit(command []byte) (Applied, error) {
 	ctx, cancel := r.req.context()
 	defer cancel()
+	began := time.Now()
 	for {
 		applied, err := r.server.node.Propose(ctx, command)
 		if err == nil {
@@ -129,7 +133,7 @@ func (r *restorer) commit(command []byte) (Applied, error) {
 			}
 			return applied, refusedRestore(o)
 		}
-		if !mayRepeat(err) {
+		if !mayRepeat(err) && !(errors.Is(err, raft.ErrLevel) && time.Since(began) < levelPatience) {
 			return Applied{}, err
 		}
 		again := time.NewTimer(pieceRetry)

@@ -261,6 +261,54 @@ func TestOldBesideNew(t *testing.T) {
 	c.check("with programs of different versions")
 }
 
+// A restore is refused while a device runs a version that would take its commands
+// for others, on whichever device it is asked for, and not any more when that is
+// updated.
+func TestNoRestoreBesideAnOldDevice(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(envBinary) != "" {
+		t.Skip("NOT TESTED: a program of the past cannot be made of a given binary")
+	}
+	older := filepath.Join(t.TempDir(), "edgeraft")
+	if err := buildProgram(older, "-X github.com/edgeraft/edgeraft/internal/agent.protocolLevel=1 -X github.com/edgeraft/edgeraft/internal/build.version=0.0.9"); err != nil {
+		t.Fatal(err)
+	}
+	net := lab.New(t, 2)
+	one, two := newAgent(t, net, 1), newAgent(t, net, 2)
+	two.program = []string{older}
+	formOf(t, one, two)
+	one.must("put", "color", "blue")
+	file := filepath.Join(t.TempDir(), "state.backup")
+	one.must("backup", file)
+	one.must("put", "color", "red")
+	for range 2 { // with either as the leader
+		lab.Eventually(t, "a restore is refused for the old device", 60*time.Second*slowness, func() error {
+			_, err := one.cli("", "restore", "--yes", file)
+			if exitCodeOf(err) != 1 {
+				t.Fatalf("restored beside an old device: %v", err)
+			}
+			if !strings.Contains(err.Error(), "a version that does not know this") || !strings.Contains(err.Error(), "update edgeraft there") {
+				return err
+			}
+			return nil
+		})
+		if got := one.must("get", "color"); got != "red" {
+			t.Errorf("color is %q", got)
+		}
+		one.must("members", "transfer")
+	}
+	two.proc.Terminate(30 * time.Second * slowness)
+	two.program = program
+	two.start()
+	awaitVoters(t, one, two)
+	one.must("restore", "--yes", file)
+	for _, a := range []*agent{one, two} {
+		if got := a.must("get", "color"); got != "blue" {
+			t.Errorf("%s: color is %q", a.name(), got)
+		}
+	}
+}
+
 // awaitLevel waits until all devices say that the cluster has a level, and know
 // that of the leader.
 func (c *cluster) awaitLevel(level uint32) {

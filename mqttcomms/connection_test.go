@@ -290,7 +290,7 @@ func TestForeignPublications(t *testing.T) {
 	if n := len(x.Peers()); n > maxPeers {
 		t.Errorf("%d devices are known", n)
 	}
-	if s := x.Stats(); s.Dropped["mqtt_sealed"] == 0 || s.Stranger == "" {
+	if s := x.Stats(); s.Dropped["mqtt_sealed"] == 0 || s.Stranger == nil {
 		t.Errorf("%+v", s)
 	}
 	if s := y.Stats(); s.Dropped["mqtt_retained"] == 0 { // it came later

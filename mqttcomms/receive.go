@@ -25,6 +25,8 @@ func (c *Comms) take(s *session, topic string, payload []byte, retained bool) {
 		return
 	}
 	switch {
+	case len(payload) == 0: // of Examine
+		return
 	case topic != c.topics.all() && topic != c.topics.inbox(c.self):
 		c.stats.drop(dropTopic)
 		return

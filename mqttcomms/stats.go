@@ -88,9 +88,9 @@ type Stats struct {
 	// Dropped counts by reason what was not sent, not taken, or not handed on.
 	// Only reasons that occurred are in it.
 	Dropped map[string]uint64
-	// Stranger is why the last packet that could not be opened could not, for
-	// people, "" when there was none, and StrangerAgo how long ago that was.
-	Stranger    string
+	// Stranger is why the last packet that could not be opened could not, an error
+	// of package seal, nil when there was none; StrangerAgo is how long ago that was.
+	Stranger    error
 	StrangerAgo time.Duration
 }
 
@@ -101,7 +101,7 @@ type counters struct {
 	dropped                        [dropReasons]atomic.Uint64
 
 	mu         sync.Mutex
-	stranger   string
+	stranger   error
 	strangerAt time.Time
 	logAfter   [logTopics]time.Time
 }
@@ -125,7 +125,7 @@ func (c *counters) drop(reason drop) {
 func (c *counters) met(reason error, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stranger, c.strangerAt = reason.Error(), now
+	c.stranger, c.strangerAt = reason, now
 }
 
 // mayLog reports whether it is time for another line on the topic.
@@ -154,7 +154,7 @@ func (c *counters) snapshot(now time.Time) Stats {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s.Stranger = c.stranger; s.Stranger != "" {
+	if s.Stranger = c.stranger; s.Stranger != nil {
 		s.StrangerAgo = now.Sub(c.strangerAt)
 	}
 	return s

@@ -31,6 +31,9 @@ type Config struct {
 	Now Time
 	// Level is the protocol level of this device; 0: ProtocolLevel.
 	Level uint32
+	// CommandLevel tells at which protocol level the App knows a command, by its
+	// data alone; nil: all are as old as the first. See level.go.
+	CommandLevel func(data []byte) uint32
 	// Founding is how this device founds a cluster together with others.
 	Founding FoundingConfig
 
@@ -153,9 +156,10 @@ type Core struct {
 	proposals proposals
 	reads     localReads
 	founding  founding
-	// toldLevel is the cluster's protocol level, as its leader said last.
-	toldLevel uint32
-	out       []Message
+	// toldLevel is the cluster's protocol level, as its leader said last, and
+	// leaderLevel that leader's own.
+	toldLevel, leaderLevel uint32
+	out                    []Message
 }
 
 // New makes a Core from what was on stable storage. It starts as a follower

@@ -24,6 +24,8 @@ var (
 	ErrLogFull = errors.New("the log is full")
 	// ErrDiskFull: the disk has no room for more of the log.
 	ErrDiskFull = errors.New("the disk is full")
+	// ErrLevel: a member runs a version that does not know the command.
+	ErrLevel = errors.New("a member runs a version that does not know this")
 	// ErrTooLarge: the command is larger than the limit.
 	ErrTooLarge = errors.New("the command is too large")
 	// ErrOutcomeUnknown: the proposal was handed on and may yet be committed.

@@ -166,6 +166,8 @@ const (
 	RefusedBehind        RefusalReason = 6 // the learner to promote lacks too much of the log
 
 	RefusedDiskFull RefusalReason = 7 // the disk of the leader, or of a majority, has no room
+
+	RefusedLevel RefusalReason = 8 // a member does not know the command
 )
 
 // ReadRequest asks the leader of Message.Term for a read index (thesis §6.4).

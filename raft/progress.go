@@ -104,7 +104,7 @@ func (c *Core) replicate(to NodeID, p *progress, announce bool) {
 		// A probe carries entries once; after that only heartbeats go to a
 		// member that may be gone, until it answers.
 		if !p.probing && p.hasRoom(c.cfg.MaxInflightBytes) || p.probing && !p.waiting {
-			es = c.log.slice(p.next, c.log.last(), c.cfg.MaxAppendBytes)
+			es = c.understood(p, c.log.slice(p.next, c.log.last(), c.cfg.MaxAppendBytes))
 		}
 		if len(es) == 0 && !announce && (p.commitSent >= c.commit || p.probing) {
 			return

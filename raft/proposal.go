@@ -175,6 +175,8 @@ func (r RefusalReason) err() error {
 		return ErrBadChange
 	case RefusedBehind:
 		return ErrBehind
+	case RefusedLevel:
+		return ErrLevel
 	}
 	return ErrBusy
 }
@@ -213,7 +215,7 @@ func (c *Core) takeProposal(p *proposal) error {
 	if p.change != nil {
 		return c.startChange(*p.change, p.id)
 	}
-	if reason := c.refuse(); reason != 0 {
+	if reason := c.refuse(p.data); reason != 0 {
 		return fmt.Errorf("propose: %w", reason.err())
 	}
 	c.appendAsLeader(Entry{Kind: EntryCommand, ID: p.id, Data: p.data})
@@ -234,6 +236,7 @@ func (c *Core) forwardProposals() {
 		}
 	}
 	oldest := ps.lastSeq + 1
+	c.keepBack()
 	for _, p := range ps.list {
 		if c.onItsWay(p) {
 			oldest = min(oldest, p.seq)
@@ -261,6 +264,18 @@ func (c *Core) forwardProposals() {
 		batch = append(batch, ForwardedProposal{Seq: p.seq, ID: p.id, Data: p.data})
 	}
 	flush()
+}
+
+// keepBack ends the proposals that the leader would append, and not know.
+func (c *Core) keepBack() {
+	ps := &c.proposals
+	for i := 0; i < len(ps.list); {
+		if p := ps.list[i]; p.term == 0 && p.change == nil && !c.leaderKnows(p.data) {
+			ps.fail(p, fmt.Errorf("propose: the leader: %w", ErrLevel))
+			continue
+		}
+		i++
+	}
 }
 
 // onItsWay reports whether p was handed to the present leader and was not seen
@@ -327,32 +342,34 @@ func (c *Core) receiveForward(m Message, b Forward) error {
 			// The sender's limit is another. This leader's stays what it is.
 			c.send(m.From, ForwardRefused{Boot: b.Boot, Seq: p.Seq, Reason: RefusedTooLarge})
 		case w.take(p.Seq):
-			if c.refuse() == 0 {
+			if c.refuse(p.Data) == 0 {
 				c.appendAsLeader(Entry{Kind: EntryCommand, ID: p.ID, Data: p.Data})
 				continue
 			}
 			w.refuse(p.Seq)
-			c.decline(m.From, b.Boot, p.Seq)
+			c.decline(m.From, b.Boot, p)
 		case w.wasRefused(p.Seq):
 			// Once refused it stays so, also when there is room again, but
 			// the answer may have been lost.
-			c.decline(m.From, b.Boot, p.Seq)
+			c.decline(m.From, b.Boot, p)
 		}
 	}
 	return nil
 }
 
-func (c *Core) decline(from NodeID, boot, seq uint64) {
-	reason := c.refuse()
+func (c *Core) decline(from NodeID, boot uint64, p ForwardedProposal) {
+	reason := c.refuse(p.Data)
 	if reason == 0 {
 		reason = RefusedBusy
 	}
-	c.send(from, ForwardRefused{Boot: boot, Seq: seq, Reason: reason})
+	c.send(from, ForwardRefused{Boot: boot, Seq: p.Seq, Reason: reason})
 }
 
-// refuse says why a leader can take no proposal at present, 0 if it can.
-func (c *Core) refuse() RefusalReason {
+// refuse says why a leader cannot take a command at present, 0 if it can.
+func (c *Core) refuse(data []byte) RefusalReason {
 	switch {
+	case !c.allKnow(data):
+		return RefusedLevel
 	case c.store.short || c.majorityFull():
 		return RefusedDiskFull
 	case c.log.bytes > c.cfg.MaxLogBytes:

@@ -79,7 +79,7 @@ func (c *Core) become(to Role, term Term, leader NodeID) {
 		c.verified, c.reads.round = 0, 0
 	}
 	c.role, c.leader = to, leader
-	c.toldLevel = 0
+	c.toldLevel, c.leaderLevel = 0, 0
 	c.votes = nil
 	c.lead = leaderState{}
 	c.elapsed, c.suspicious = 0, false

@@ -120,7 +120,7 @@ type Stats struct {
 // another key. Address and reason are unproven.
 type Stranger struct {
 	Addr   netip.AddrPort // not valid when there was none
-	Reason string         // for people
+	Reason error          // of package seal; nil when there was none
 	Ago    time.Duration
 }
 
@@ -159,7 +159,7 @@ func (c *counters) failed(reason drop, err error) {
 func (c *counters) met(addr netip.AddrPort, reason error, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stranger, c.strangerAt = Stranger{Addr: addr, Reason: reason.Error()}, now
+	c.stranger, c.strangerAt = Stranger{Addr: addr, Reason: reason}, now
 }
 
 // mayLog reports whether it is time for another line on the topic.

@@ -28,6 +28,7 @@ const (
 	CodeCompareFailed  = "compare_failed"    // 409
 	CodeKeyReused      = "key_reused"        // 409: the idempotency key belongs to another change; not applied
 	CodeKeyForgotten   = "key_forgotten"     // 409: what became of this key is forgotten; not applied now, perhaps before
+	CodeOldMember      = "old_member"        // 409: a member runs a version that does not know this; surely not applied
 	CodeConflict       = "conflict"          // 409: does not fit the present state (already founded, pending change)
 	CodeCompacted      = "compacted"         // 410
 	CodeTooLarge       = "too_large"         // 413

@@ -61,6 +61,15 @@ func (p *Plan) valid() bool {
 	return p.Size > 0 && p.Size <= MaxBytes && p.PieceBytes >= MinPieceBytes && p.PieceBytes <= MaxPieceBytes
 }
 
+// Level is the protocol level at which a command of the log is known. Devices of
+// an older version would take it for an opaque command, and keep their state.
+func Level(stored []byte) uint32 {
+	if len(stored) > 0 && stored[0] == mark {
+		return raft.LevelRestores
+	}
+	return 1
+}
+
 func header(kind byte, id ID) []byte { return append([]byte{mark, kind}, id[:]...) }
 
 // Begin encodes the command that announces a restore.

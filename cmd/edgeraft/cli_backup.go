@@ -138,16 +138,17 @@ func (inv *invocation) restore(ctx context.Context, file *openedBackup, yes bool
 		return err
 	}
 	defer agent.Close()
-	ctx, patient := inv.patiently(ctx)
-	defer patient.end()
-	status, err := agent.Status(ctx)
+	one, cancel := context.WithTimeout(ctx, inv.timeout)
+	status, err := agent.Status(one)
+	cancel()
 	if err != nil {
 		return err
 	}
-	if err := inv.agreeToRestore(status, file.header, yes); err != nil {
+	if err := inv.agreeToRestore(ctx, status, file.header, yes); err != nil {
 		return err
 	}
-	patient.progress()
+	ctx, patient := inv.patiently(ctx) // only now: whoever was asked may have taken their time
+	defer patient.end()
 	m := inv.meter(file.body, "Sent", file.size, patient)
 	restored, err := agent.Restore(ctx, m, file.size)
 	m.end()
@@ -165,7 +166,7 @@ func (inv *invocation) restore(ctx context.Context, file *openedBackup, yes bool
 }
 
 // agreeToRestore says what will be lost, and asks where something will.
-func (inv *invocation) agreeToRestore(status api.Status, h backup.Header, yes bool) error {
+func (inv *invocation) agreeToRestore(ctx context.Context, status api.Status, h backup.Header, yes bool) error {
 	if status.Cluster.ID == "" {
 		return errors.New("this device belongs to no cluster yet; found one with edgeraft init, then restore into that")
 	}
@@ -185,5 +186,5 @@ func (inv *invocation) agreeToRestore(status api.Status, h backup.Header, yes bo
 	if yes {
 		return nil
 	}
-	return inv.confirm("restore", "--yes")
+	return inv.confirm(ctx, "restore", "--yes")
 }

@@ -15,19 +15,40 @@ import (
 // maxTyped bounds what is read of an answer that is typed.
 const maxTyped = 1 << 10
 
-// confirm has somebody type a text before something that cannot be undone. The
-// error says how a script does without.
-func (inv *invocation) confirm(text, withoutAsking string) error {
+// errUnconfirmed: somebody was asked, and did not agree.
+var errUnconfirmed = errors.New("nothing was changed, as you wished")
+
+// confirm has somebody type a text, and Enter, before something that cannot be
+// undone. The error says how a script does without.
+func (inv *invocation) confirm(ctx context.Context, text, withoutAsking string) error {
 	if !isTerminal(inv.stdin) {
-		return usageError{"this asks first, and standard input is no terminal; " + withoutAsking + " does without"}
+		return usageError{"this asks first, and standard input is no terminal, so nothing was changed; " + withoutAsking + " does without"}
 	}
 	fmt.Fprintf(inv.stderr, "Type %q to go on, anything else to leave all as it is: ", text)
-	line, err := bufio.NewReader(io.LimitReader(inv.stdin, maxTyped)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the answer: %w", err)
+	type answer struct {
+		line string
+		err  error
 	}
-	if strings.TrimSpace(line) != text {
-		return errors.New("nothing was changed, as you wished")
+	answered := make(chan answer, 1)
+	// A read of a terminal cannot be ended; after Ctrl-C the process does that.
+	go func() {
+		line, err := bufio.NewReader(io.LimitReader(inv.stdin, maxTyped)).ReadString('\n')
+		answered <- answer{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(inv.stderr)
+		return fmt.Errorf("nothing was changed: %w", context.Cause(ctx))
+	case a := <-answered:
+		switch {
+		case errors.Is(a.err, io.EOF): // also of one who typed it, and thought better of it
+			fmt.Fprintln(inv.stderr)
+			return errUnconfirmed
+		case a.err != nil:
+			return fmt.Errorf("read the answer, and nothing was changed: %w", a.err)
+		case strings.TrimSpace(a.line) != text:
+			return errUnconfirmed
+		}
 	}
 	return nil
 }

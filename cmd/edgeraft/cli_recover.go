@@ -81,7 +81,7 @@ func (inv *invocation) recover(ctx context.Context, o recoverOptions) error {
 	}
 	inv.showLoss(s)
 	if !o.yes {
-		if err := inv.confirm("recover "+s.Cluster, "--yes --cluster-id "+s.ClusterID); err != nil {
+		if err := inv.confirm(ctx, "recover "+s.Cluster, "--yes --cluster-id "+s.ClusterID); err != nil {
 			return err
 		}
 	}

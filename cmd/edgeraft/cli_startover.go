@@ -28,9 +28,9 @@ func (inv *invocation) startOver(ctx context.Context, file string, yes bool) err
 	}
 	socket := client.New(agentSocket(c.Socket, origins["socket"] != "", config.SystemSocket))
 	defer socket.Close()
-	ctx, cancel := context.WithTimeout(ctx, inv.timeout)
-	defer cancel()
-	status, err := socket.Status(ctx)
+	one, cancel := context.WithTimeout(ctx, inv.timeout)
+	status, err := socket.Status(one)
+	cancel()
 	running := !isAbsent(err)
 	if !running {
 		status, err = storedStatus(ctx, c)
@@ -47,10 +47,13 @@ func (inv *invocation) startOver(ctx context.Context, file string, yes bool) err
 		fmt.Fprintf(inv.stderr, "That cluster has a leader and works: it counts on this device until another took its place.\n")
 	}
 	if !yes {
-		if err := inv.confirm("as new", "--yes"); err != nil {
+		if err := inv.confirm(ctx, "as new", "--yes"); err != nil {
 			return err
 		}
 	}
+	// Only now: whoever was asked may have taken their time.
+	ctx, cancel = context.WithTimeout(ctx, inv.timeout)
+	defer cancel()
 	text := ""
 	if newKey {
 		text = key.Text()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/edgeraft/edgeraft/app/kv"
 	"github.com/edgeraft/edgeraft/app/once"
+	"github.com/edgeraft/edgeraft/app/restore"
 	"github.com/edgeraft/edgeraft/discovery"
 	"github.com/edgeraft/edgeraft/internal/build"
 	"github.com/edgeraft/edgeraft/internal/config"
@@ -110,6 +111,7 @@ func (a *agent) newDevice(ring seal.Ring) (*device, error) {
 			Random:          rand.IntN,
 			Boot:            id.Boot,
 			Level:           spokenLevel(),
+			CommandLevel:    restore.Level,
 			Founding:        foundingConfig(a.cfg, id),
 			ProposalBase:    proposalBase(id.ID, id.Boot),
 			MaxCommandBytes: a.cfg.Limits.CommandBytes + kv.MaxOverhead + once.MaxOverhead,

@@ -56,7 +56,7 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	keys := d.keyStatus(st)
 	s.Keys = &keys
 	s.Storage.WritingMS = st.Writing.Milliseconds()
-	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), memberDiskWarnings(s.Members)...)
+	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), memberDiskWarnings(s.Members, d.silenceLimit())...)
 	s.Warnings = append(s.Warnings, keyWarnings(keys)...)
 	s.Warnings = append(s.Warnings, cardWarnings(s.Storage.Card)...)
 	s.Warnings = append(append(s.Warnings, writeWarnings(st.Writing)...), clockWarnings(s.Clock, build.Time)...)
@@ -154,7 +154,7 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 	case st.Founding != nil:
 		ws = append(ws, d.foundingWarning(st.Founding))
 	case len(st.Config.Members) == 0:
-		add("no_cluster", "edgeraft init   (first device only)",
+		add("no_cluster", "sudo edgeraft doctor   (why is nobody heard?), or, on the first device only: edgeraft init",
 			"No member of the cluster %q with this key has been found yet (%s).", d.cfg.Cluster, d.searching())
 	case st.Removed:
 		add("removed", "edgeraft members add "+string(d.self)+"   (on a member)",
@@ -173,9 +173,7 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("storage_kept", "rm "+filepath.Join(d.cfg.DataDir, boltlog.DamagedName), "The storage of this device was damaged, and has healed. Delete %s when you have looked at it; if it happens again, replace the card.",
 			filepath.Join(d.cfg.DataDir, boltlog.DamagedName))
 	}
-	if from, reason := d.comms.stranger(); reason != "" {
-		add("stranger", "edgeraft status   (on that device)", "Packets that cannot be read arrive from %s (%s): a device with another key or cluster name?", from, reason)
-	}
+	ws = append(ws, d.unreadableWarnings(st)...)
 	ws = append(ws, brokerWarnings(d.comms.brokerStatus(), d.self)...)
 	ws = append(ws, d.strangerWarnings(st)...)
 	ws = append(ws, oldest(st, spokenLevel())...)
@@ -240,7 +238,7 @@ func (d *device) votersHeard(st server.Status) int {
 func urgent(ws []api.Warning) bool {
 	for _, w := range ws {
 		switch w.Code {
-		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full", "disk_full":
+		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full", "disk_full", "majority_full":
 			return true
 		}
 	}

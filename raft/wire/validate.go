@@ -24,7 +24,7 @@ func checkMessage(m raft.Message) error {
 	case raft.Forward:
 		return checkForward(b)
 	case raft.ForwardRefused:
-		if b.Reason < raft.RefusedBusy || b.Reason > raft.RefusedDiskFull {
+		if b.Reason < raft.RefusedBusy || b.Reason > raft.RefusedLevel {
 			return fmt.Errorf("%w: reason %d of a refusal is unknown", ErrMalformed, b.Reason)
 		}
 	case raft.Join:
