@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -40,6 +41,22 @@ func networkFaults(t *testing.T) []whyFault {
 			[]string{"There is no quorum: 2 of 3 voters are needed and 1 are heard", "device-1 (", "device-2 ("}, "ping -c 3 ", func(string) { net.Deafen(3, false) }, nil},
 		{"two of three are off", func() { two.proc.Kill(); three.proc.Kill() }, one, "no_quorum",
 			[]string{"2 of 3 voters are needed and 1 are heard; missing: device-", "device-2 (", "device-3 ("}, "ping -c 3 ", func(string) { two.start() }, nil},
+	}
+}
+
+// oneWayOut: what a member sends is lost, while it hears all.
+func oneWayOut(t *testing.T) []whyFault {
+	net := lab.New(t, 3)
+	c := &cluster{t: t, net: net}
+	for i := range 3 {
+		c.agents = append(c.agents, newAgent(t, net, i+1))
+	}
+	formOf(t, c.agents...)
+	leader := c.awaitLeader(c.agents)
+	mute := c.others(leader)[0]
+	return []whyFault{
+		{"it is not heard, though it hears", func() { net.Mute(mute.i, true) }, mute, "one_way",
+			[]string{"The leader " + leader.name() + " (", "what this device sends does not arrive"}, "ping -c 3 ", func(string) { net.Mute(mute.i, false) }, nil},
 	}
 }
 
@@ -114,7 +131,11 @@ func brokerFaults(t *testing.T) []whyFault {
 	one, two := newAgent(t, net, 1, b.settings("mqtt")...), newAgent(t, net, 2, b.settings("mqtt")...)
 	formOf(t, one, two)
 	return []whyFault{
-		{"the broker is down, and a device too", func() { b.proc.Kill(); two.proc.Kill() }, one, "broker_only",
+		{"the broker is down, and a device too", func() {
+			b.proc.Kill()
+			two.proc.Kill()
+			awaitSilent(t, one, two) // so that there are two causes to choose from
+		}, one, "broker_only",
 			[]string{"No connection to the MQTT broker mqtts://10.77.0.3:8883", "refused"}, "sudo edgeraft doctor", nil, nil},
 		{"then only the device is", b.start, one, "no_quorum", []string{"2 of 2 voters are needed and 1 are heard", "missing: device-2 ("}, "edgeraft why   (on device-2",
 			func(string) { two.start() }, nil},
@@ -124,6 +145,24 @@ func brokerFaults(t *testing.T) []whyFault {
 			b.start()
 		}, one, "broker_only", []string{"not authorized", "mqtt.password_file"}, "sudo edgeraft doctor", func(string) { b.write("password", brokerPassword) }, nil},
 	}
+}
+
+// awaitSilent waits until a device has not heard another for so long that it counts
+// as missing.
+func awaitSilent(t *testing.T, a, silent *agent) {
+	t.Helper()
+	lab.Eventually(t, a.name()+" misses "+silent.name(), 60*time.Second*slowness, func() error {
+		st, err := a.status()
+		if err != nil {
+			return err
+		}
+		for _, m := range st.Members {
+			if m.Name == silent.name() && m.LastContactMS != nil && *m.LastContactMS < 6000 {
+				return fmt.Errorf("it was heard %d ms ago", *m.LastContactMS)
+			}
+		}
+		return nil
+	})
 }
 
 // givenUp: a device that was thought to be gone for good returns.

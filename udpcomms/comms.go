@@ -28,7 +28,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -58,7 +57,7 @@ type Comms struct {
 	self     raft.NodeID
 	sealer   *seal.Sealer
 	logger   *slog.Logger
-	conn     *net.UDPConn
+	conn     *quietSocket
 	received chan raft.Message
 	stats    counters
 
@@ -122,7 +121,7 @@ func Listen(cfg Config) (*Comms, error) {
 func (c *Comms) Received() <-chan raft.Message { return c.received }
 
 // Port is the UDP port that is listened on.
-func (c *Comms) Port() int { return c.conn.LocalAddr().(*net.UDPAddr).Port }
+func (c *Comms) Port() int { return c.conn.port }
 
 // Stats returns the counts since Listen.
 func (c *Comms) Stats() Stats { return c.stats.snapshot(time.Now()) }

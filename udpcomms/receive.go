@@ -16,7 +16,7 @@ func (c *Comms) read() {
 	buf := make([]byte, MaxDatagram+1) // one more shows that there was more
 	pause := time.Duration(0)
 	for {
-		n, src, err := c.conn.ReadFromUDPAddrPort(buf)
+		n, src, err := c.conn.read(buf)
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) || c.ctx.Err() != nil {
 				return
@@ -31,7 +31,7 @@ func (c *Comms) read() {
 		pause = 0
 		c.stats.receivedPackets.Add(1)
 		c.stats.receivedBytes.Add(uint64(n))
-		c.take(buf[:n], netip.AddrPortFrom(src.Addr().Unmap(), src.Port()), time.Now())
+		c.take(buf[:n], src, time.Now())
 	}
 }
 
@@ -43,7 +43,9 @@ func (c *Comms) take(datagram []byte, src netip.AddrPort, now time.Time) {
 	}
 	in := c.sealer.Receive(datagram, src)
 	if in.Reply != nil {
-		c.write(in.Reply, src)
+		if c.write(in.Reply, src) {
+			c.stats.drop(dropSendFull) // reading does not wait; it will be asked for again
+		}
 	}
 	if in.Err != nil {
 		c.refused(in.Err, src, now)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/edgeraft/edgeraft/raft"
 	"github.com/edgeraft/edgeraft/raft/wire"
+	"golang.org/x/sys/unix"
 )
 
 // Send sends a message to the device m.To, or a Join to anyone when that is "".
@@ -22,13 +23,14 @@ func (c *Comms) Send(m raft.Message) {
 		return
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.closed {
+		c.mu.Unlock()
 		return
 	}
 	p := c.anyone
 	if m.To != "" {
 		if p = c.lookUp(m.To, now); p == nil {
+			c.mu.Unlock()
 			c.stats.drop(dropTooManyPeers)
 			return
 		}
@@ -39,7 +41,30 @@ func (c *Comms) Send(m raft.Message) {
 		c.stats.drop(dropQueueFull)
 		p.pop()
 	}
-	c.startSending(p)
+	if p.sending || p.queueBytes > inlineBytes || !p.addr.IsValid() {
+		c.startSending(p)
+		c.mu.Unlock()
+		return
+	}
+	p.sending = true
+	c.mu.Unlock()
+	c.sendInline(p)
+}
+
+// sendInline sends one message at once to where a device was heard: to start a
+// goroutine for a heartbeat would wake another thread for each.
+func (c *Comms) sendInline(p *peer) {
+	s := c.scratch.Get().(*scratch)
+	s.inline = true
+	c.sendNext(p, s)
+	s.inline = false
+	c.scratch.Put(s)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.sending = false
+	if len(p.queue)+len(p.controls) > 0 {
+		c.startSending(p)
+	}
 }
 
 var errUnsendable = errors.New("cannot be sent")
@@ -136,6 +161,7 @@ func (c *Comms) startSending(p *peer) {
 type scratch struct {
 	plain, packet []byte
 	targets       []netip.AddrPort
+	inline        bool // whoever uses it must not wait
 }
 
 // maxScratch is the most bytes of plain that are kept for the next packet.
@@ -183,9 +209,7 @@ func (c *Comms) sendNext(p *peer, s *scratch) bool {
 
 	switch {
 	case ctrl.sealed != nil:
-		for _, target := range s.targets {
-			c.write(ctrl.sealed, target)
-		}
+		c.writeAll(s, p.id, ctrl.sealed)
 	case ctrl.repeat != nil:
 		c.sendFragments(s, ctrl.repeat, ctrl.runs)
 	case isControl:
@@ -272,20 +296,41 @@ func (c *Comms) sendPacket(s *scratch, to raft.NodeID, plain []byte) {
 		c.refuse(err, time.Now())
 		return
 	}
+	c.writeAll(s, to, s.packet)
+}
+
+// writeAll writes a sealed packet for a device to each target in s. Where the
+// interface is slower than what goes out, the goroutine of the peer waits for
+// room, and whoever may not wait leaves the packet to that.
+func (c *Comms) writeAll(s *scratch, to raft.NodeID, packet []byte) {
 	for _, target := range s.targets {
-		c.write(s.packet, target)
+		full := c.write(packet, target)
+		if full && s.inline && to != "" {
+			c.sendControl(to, control{sealed: slices.Clone(packet), to: []netip.AddrPort{target}}, time.Now())
+			continue
+		}
+		for wait := 0; full && !s.inline && wait < maxRoomWaits && c.pause(roomWait); wait++ {
+			full = c.write(packet, target)
+		}
+		if full {
+			c.stats.drop(dropSendFull)
+		}
 	}
 }
 
-// write writes a sealed packet to an address.
-func (c *Comms) write(packet []byte, target netip.AddrPort) {
-	n, err := c.conn.WriteToUDPAddrPort(packet, target)
+// write writes a sealed packet to an address, and reports when it did not, since
+// what was sent before it has not left yet.
+func (c *Comms) write(packet []byte, target netip.AddrPort) (full bool) {
+	err := c.conn.write(packet, target)
 	switch {
 	case err == nil:
 		c.stats.sentPackets.Add(1)
-		c.stats.sentBytes.Add(uint64(n))
+		c.stats.sentBytes.Add(uint64(len(packet)))
+	case errors.Is(err, unix.EAGAIN):
+		return true
 	case errors.Is(err, net.ErrClosed):
 	default:
 		c.stats.failed(dropSendFailed, err)
 	}
+	return false
 }

@@ -38,6 +38,7 @@ const (
 	dropNoAddress
 	dropUnsendable
 	dropSendFailed
+	dropSendFull
 	dropReadFailed
 	dropLateEcho
 	dropReasons // how many there are
@@ -69,6 +70,7 @@ var dropNames = [dropReasons]string{
 	dropNoAddress:         "no_address",         // to send: it is not known where the device is
 	dropUnsendable:        "unsendable",         // to send: the message breaks a rule of the caller's
 	dropSendFailed:        "send_failed",        // to send: the network refused the packet
+	dropSendFull:          "send_full",          // to send: the interface takes less than goes out
 	dropReadFailed:        "read_failed",        // the socket reported an error
 	dropLateEcho:          "late_echo",          // received: an answer to an earlier probe
 }

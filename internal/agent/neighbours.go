@@ -3,10 +3,15 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/internal/paths"
 	"github.com/edgeraft/edgeraft/internal/seal"
+	"github.com/edgeraft/edgeraft/internal/show"
+	"github.com/edgeraft/edgeraft/raft"
 	"github.com/edgeraft/edgeraft/raft/server"
 )
 
@@ -35,3 +40,43 @@ func (d *device) unreadableWarnings(st server.Status) []api.Warning {
 }
 
 const otherNameNext = "sudo nano /etc/edgeraft/edgeraft.toml   (cluster = \"NAME\", as on the others; then: sudo systemctl restart edgeraft)"
+
+// unansweredFor is how long no way to the leader may answer, though it is heard,
+// before that is worth a warning: a loss or two is not.
+const unansweredFor = 10 * time.Second
+
+// oneWayWarnings tell of a leader that is heard and does not hear this device: what
+// it sends does not arrive. Else all would seem well here, since heartbeats come.
+func (d *device) oneWayWarnings(st server.Status) []api.Warning {
+	leader, member := st.Config.Member(st.Leader)
+	if !member || leader.ID == d.self {
+		return nil
+	}
+	d.comms.Ask(leader.ID)
+	return oneWay(leader, d.comms.Links(leader.ID), d.comms.contacts()[leader.ID].address, time.Now(), d.silenceLimit())
+}
+
+func oneWay(leader raft.Member, links []paths.Link, address string, now time.Time, silence time.Duration) []api.Warning {
+	var heard, since time.Time
+	for _, l := range links {
+		if !l.Broken {
+			return nil
+		}
+		if l.Heard.After(heard) {
+			heard = l.Heard
+		}
+		if l.Since.After(since) {
+			since = l.Since
+		}
+	}
+	if len(links) == 0 || now.Sub(heard) >= silence || now.Sub(since) < unansweredFor {
+		return nil
+	}
+	next := "sudo edgeraft doctor"
+	if a, err := netip.ParseAddrPort(address); err == nil {
+		next = fmt.Sprintf("ping -c 3 %s   (if that is answered, a firewall here or there: sudo nft list ruleset)", a.Addr())
+	}
+	return []api.Warning{{Code: "one_way", Next: next, Message: fmt.Sprintf(
+		"The leader %s (%s) is heard, but has answered nothing for %v: what this device sends does not arrive, so it can change nothing and confirms nothing.",
+		leader.Name, show.ShortID(string(leader.ID)), now.Sub(since).Round(time.Second))}}
+}

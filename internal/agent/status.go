@@ -60,6 +60,8 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	s.Warnings = append(s.Warnings, keyWarnings(keys)...)
 	s.Warnings = append(s.Warnings, cardWarnings(s.Storage.Card)...)
 	s.Warnings = append(append(s.Warnings, writeWarnings(st.Writing)...), clockWarnings(s.Clock, build.Time)...)
+	s.Clock.LeaderAheadMS = leaderAhead(s.Members)
+	s.Warnings = append(s.Warnings, apartWarnings(s.Clock, s.Members)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
 	return s, nil
 }
@@ -111,6 +113,10 @@ func memberList(st server.Status, contacts map[raft.NodeID]contact, self raft.No
 		}
 		if a, ok := st.Known[m.ID]; ok {
 			am.Level, am.Version = a.Level, a.Version
+			if ahead, ok := a.ClockAhead(wall()); ok && m.ID != self {
+				ms := ahead.Milliseconds()
+				am.ClockAheadMS = &ms
+			}
 		}
 		if m.ID == self {
 			am.Level, am.Version = spokenLevel(), build.Version()
@@ -173,7 +179,7 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("storage_kept", "rm "+filepath.Join(d.cfg.DataDir, boltlog.DamagedName), "The storage of this device was damaged, and has healed. Delete %s when you have looked at it; if it happens again, replace the card.",
 			filepath.Join(d.cfg.DataDir, boltlog.DamagedName))
 	}
-	ws = append(ws, d.unreadableWarnings(st)...)
+	ws = append(append(ws, d.oneWayWarnings(st)...), d.unreadableWarnings(st)...)
 	ws = append(ws, brokerWarnings(d.comms.brokerStatus(), d.self)...)
 	ws = append(ws, d.strangerWarnings(st)...)
 	ws = append(ws, oldest(st, spokenLevel())...)
@@ -238,7 +244,7 @@ func (d *device) votersHeard(st server.Status) int {
 func urgent(ws []api.Warning) bool {
 	for _, w := range ws {
 		switch w.Code {
-		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full", "disk_full", "majority_full":
+		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full", "disk_full", "majority_full", "one_way":
 			return true
 		}
 	}

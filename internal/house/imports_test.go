@@ -61,7 +61,7 @@ var mayImport = map[string]row{
 	"raft/rafttest": {ours: []string{"app/kv", "app/kv/kvtest", "app/once", "raft"}}, // for tests only
 	"raft/server":   {ours: []string{"raft"}},
 	"raft/wire":     {ours: []string{"raft"}, modules: []string{"github.com/fxamacker/cbor/v2"}},
-	"udpcomms":      {ours: []string{"internal/seal", "raft", "raft/wire"}},
+	"udpcomms":      {ours: []string{"internal/seal", "raft", "raft/wire"}, modules: []string{"golang.org/x/sys"}},
 }
 
 // testModules may be imported by every test, beside what its package may. A

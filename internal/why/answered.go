@@ -43,6 +43,7 @@ var answered = []cause{
 	warned("no_cluster", false),
 	warned("removed", false),
 	{"no_quorum", noQuorum, false},
+	warned("one_way", false),
 	warned("majority_full", false),
 	warned("no_leader", false),
 	{"second_cluster", func(in Input) (string, string) {

@@ -84,6 +84,7 @@ func TestDiagnose(t *testing.T) {
 		{"a copied device", with(func(s *api.Status) { warn(s, "copied_device") }), "copied_device", "copied_device"},
 		{"the broker is gone", with(func(s *api.Status) { lost(s); warn(s, "mqtt_disconnected") }), "broker_only", "mqtt_disconnected"},
 		{"two of three are full", with(func(s *api.Status) { warn(s, "member_missing", "majority_full") }), "majority_full", "majority_full"},
+		{"it is not heard", with(func(s *api.Status) { warn(s, "one_way") }), "one_way", "one_way"},
 		{"another name", with(func(s *api.Status) {
 			s.Node.State, s.Members = "waiting_for_cluster", nil
 			warn(s, "no_cluster", "other_name")
