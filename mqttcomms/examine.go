@@ -157,8 +157,8 @@ type trial struct {
 }
 
 func (t *trial) run(ctx context.Context, raw net.Conn, b broker, files secrets, began time.Time) {
-	var stats counters
-	conn := newConn(raw, writeAtLeast, &stats)
+	stats := newCounters()
+	conn := newConn(raw, writeAtLeast, stats)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	own := map[string]bool{t.topics.inbox(t.self): true, t.topics.all(): true, t.topics.presence(t.self): true}
