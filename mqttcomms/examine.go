@@ -162,8 +162,7 @@ type trial struct {
 }
 
 func (t *trial) run(ctx context.Context, raw net.Conn, b broker, files secrets, began time.Time) {
-	var stats counters
-	conn := newConn(raw, writeAtLeast, &stats)
+	conn := newConn(raw, writeAtLeast, newCounters())
 	defer conn.Close() // twice, where all went well
 	own := map[string]bool{t.topics.inbox(t.self): true, t.topics.all(): true, t.topics.presence(t.self): true}
 	t.client = paho.NewClient(paho.ClientConfig{
