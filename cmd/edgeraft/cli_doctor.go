@@ -68,6 +68,12 @@ var doctorCommand = command{
 // subject is what is to be examined.
 func (inv *invocation) subject(ctx context.Context, c config.Config) doctor.Subject {
 	known, seen := inv.whatIsKnownInTime(ctx)
+	if !seen {
+		known.Socket = c.Socket
+	}
+	if abs, err := filepath.Abs(c.DataDir); err == nil {
+		c.DataDir = abs
+	}
 	s := doctor.Subject{
 		DataDir: c.DataDir, Socket: known.Socket, KeyFile: c.KeyFile, Cluster: c.Cluster,
 		Metrics: c.Metrics.Listen, MQTT: c.Uses(config.TransportMQTT), Brokers: c.Access(),

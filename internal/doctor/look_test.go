@@ -53,6 +53,9 @@ func TestMountOf(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %s", path, m, ok, want)
 		}
 	}
+	if m, _ := mountOf("1 2 8:1 / /mnt rw - xfs x rw\n1 2 8:2 / / rw - ext4 x rw\n", "/mnt/x"); m.kind != "xfs" {
+		t.Errorf("in another order: %+v", m)
+	}
 	m, _ := mountOf(mountinfo, "/var/lib/docker/overlay")
 	if up, ok := m.option("upperdir"); !ok || up != "/run/up" {
 		t.Errorf("%+v", m)

@@ -193,7 +193,10 @@ func judgePort(p port, held []holder, s Subject, err error) Finding {
 	}
 	_, number, _ := net.SplitHostPort(p.address)
 	look := fmt.Sprintf("sudo ss -lnp%s 'sport = :%s'", p.protocol[:1], number)
-	mine := slices.ContainsFunc(held, func(h holder) bool { return s.Status != nil && h.pid == s.Status.Node.PID })
+	// In a container an agent has another number, but its name.
+	mine := slices.ContainsFunc(held, func(h holder) bool {
+		return s.Status != nil && (h.pid == s.Status.Node.PID || h.program == "edgeraft")
+	})
 	unknown := slices.ContainsFunc(held, func(h holder) bool { return h.pid == 0 })
 	switch {
 	case len(held) > 0 && mine:
