@@ -3,8 +3,20 @@ package raft
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"strings"
 )
+
+// ParseClusterID reads what ClusterID.String wrote.
+func ParseClusterID(text string) (ClusterID, error) {
+	var c ClusterID
+	b, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
+	if copy(c[:], b); err != nil || len(b) != len(c) || c.String() != text {
+		return ClusterID{}, fmt.Errorf("%q is no UUID of a cluster, 32 digits and small letters a to f in five groups", text)
+	}
+	return c, nil
+}
 
 // SuccessorID makes the UUID of a cluster that is recovered from another one, of
 // random bytes that the caller takes from a cryptographic source. It is of

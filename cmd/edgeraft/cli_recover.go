@@ -74,7 +74,10 @@ func (inv *invocation) recover(ctx context.Context, o recoverOptions) error {
 		return nil
 	}
 	if o.clusterID != "" && o.clusterID != s.ClusterID {
-		return fmt.Errorf("this device belongs to the cluster %s, not to %s: was it recovered already? Nothing was changed", s.ClusterID, o.clusterID)
+		if s.cameOf(o.clusterID) {
+			return inv.sayRecovered(api.Recovered{ClusterID: s.ClusterID, Was: o.clusterID, Already: true}, running)
+		}
+		return fmt.Errorf("this device belongs to the cluster %s, not to %s, and nothing was changed", s.ClusterID, o.clusterID)
 	}
 	if err := s.refuse(o.although); err != nil {
 		return err
@@ -94,7 +97,7 @@ func (inv *invocation) recover(ctx context.Context, o recoverOptions) error {
 
 func (inv *invocation) doRecover(ctx context.Context, socket *client.Client, c config.Config, s survivor, o recoverOptions) (api.Recovered, error) {
 	if !s.Running {
-		return agent.RecoverOffline(c, s.ClusterID)
+		return agent.RecoverOffline(ctx, c, s.ClusterID)
 	}
 	ctx, cancel := context.WithTimeout(ctx, inv.timeout)
 	defer cancel()
@@ -102,8 +105,12 @@ func (inv *invocation) doRecover(ctx context.Context, socket *client.Client, c c
 }
 
 func (inv *invocation) sayRecovered(r api.Recovered, running bool) error {
-	if inv.json {
+	switch {
+	case inv.json:
 		return inv.sayJSON(r)
+	case r.Already:
+		inv.say("This device was recovered already: from %s, as %s. Nothing was changed now.", r.Was, r.ClusterID)
+		return nil
 	}
 	inv.say("This device is now a cluster of its own: %s, which goes on at index %d.", r.ClusterID, r.Index)
 	inv.say("What was before is kept in %s; delete it when all is well.", show.Printable(r.KeptAs))
@@ -166,6 +173,13 @@ func survivorOf(st api.Status, running bool) survivor {
 	}
 	s.Quorum = voters/2 + 1
 	return s
+}
+
+// cameOf reports whether the device's cluster was recovered from this one.
+func (s survivor) cameOf(cluster string) bool {
+	own, err := raft.ParseClusterID(s.ClusterID)
+	was, bad := raft.ParseClusterID(cluster)
+	return err == nil && bad == nil && own.Succeeds(was)
 }
 
 func (p survivorPeer) beyond(s survivor) bool {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -59,11 +60,11 @@ func JoinOffline(cfg config.Config, key seal.Key) (api.Setup, error) {
 }
 
 // RecoverOffline is `edgeraft recover` while no agent runs.
-func RecoverOffline(cfg config.Config, cluster string) (api.Recovered, error) {
+func RecoverOffline(ctx context.Context, cfg config.Config, cluster string) (api.Recovered, error) {
 	if err := actAsOwner(cfg.DataDir, ""); err != nil {
 		return api.Recovered{}, fmt.Errorf("recover: %w", err)
 	}
-	return recoverFiles(cfg, cluster)
+	return recoverFiles(ctx, cfg, cluster)
 }
 
 // StartOverOffline is `edgeraft join --as-new` while no agent runs, with another
