@@ -211,6 +211,10 @@ func (a *agent) StartOver(ctx context.Context, cluster, text string) (api.Setup,
 	return api.Setup{}, nil
 }
 
+// startOverFiles does it to the files, which nobody has open. A power cut at any
+// time leaves the device as it was, or with ErrLostDatabase, or new; it can be called
+// again then, and after any error. A new key goes first: in between, a device with
+// it is cut off from its cluster, while a new device with the old key would join that.
 func startOverFiles(cfg config.Config, key seal.Key, newKey bool) error {
 	if newKey {
 		if err := seal.WriteKeyFile(cfg.KeyFile, key, true); err != nil {
