@@ -183,7 +183,8 @@ func (s survivor) cameOf(cluster string) bool {
 }
 
 func (p survivorPeer) beyond(s survivor) bool {
-	return p.Heard && (p.LastTerm > s.LastTerm || p.LastTerm == s.LastTerm && p.LastIndex > s.LastIndex)
+	own := raft.Holding{Index: raft.Index(s.LastIndex), Term: raft.Term(s.LastTerm)}
+	return p.Heard && raft.Holding{Index: raft.Index(p.LastIndex), Term: raft.Term(p.LastTerm)}.Beyond(own)
 }
 
 // refuse says why it must not be done, nil if it may. The agent looks again.

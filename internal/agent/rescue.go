@@ -119,7 +119,7 @@ func mostAdvanced(st server.Status) (raft.NodeID, server.Holding, bool) {
 	who, most := st.ID, server.Holding{Index: st.Last, Term: st.LastTerm}
 	for _, m := range st.Config.Members {
 		h, ok := st.Held[m.ID]
-		if ok && m.ID != st.ID && (h.Term > most.Term || h.Term == most.Term && h.Index > most.Index) {
+		if ok && m.ID != st.ID && h.Beyond(most) {
 			who, most = m.ID, h
 		}
 	}
