@@ -27,6 +27,9 @@ func (c *Cluster) rescue(n *Node) (*Cluster, error) {
 	to.boot = n.boot
 	d := to.Disk
 	d.state, d.snapshot, d.first = save.State, n.Disk.snapshot, n.Disk.first
+	if save.Snapshot != nil {
+		d.snapshot = save.Snapshot
+	}
 	d.entries.replace(n.Disk.entries.entries)
 	d.entries.replace(save.Entries)
 	o.check.inherit(n.Disk)

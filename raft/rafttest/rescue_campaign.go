@@ -23,11 +23,10 @@ type rescueRun struct {
 	commands   map[*Op][]byte
 	started    map[*Node]bool // started over at once
 	lost, kept int
-	frozen     int                 // entries the old cluster had committed when it was given up
-	best       *Node               // that was recovered, as it was
-	before     int                 // proposals made until then
-	conf       *raft.Configuration // of the old cluster, then
-	quorate    bool                // enough of its voters came back to commit among themselves
+	frozen     int   // entries the old cluster had committed when it was given up
+	best       *Node // that was recovered, as it was
+	before     int   // proposals made until then
+	quorate    bool  // enough of its voters came back to commit among themselves
 }
 
 // RunRescue runs one seed of a recovery: faults under load; a majority is lost, in
@@ -151,15 +150,15 @@ func (r *rescueRun) disaster() (survivors []*Node) {
 
 // newestConfig is the configuration of the most advanced disk.
 func (c *Cluster) newestConfig() *raft.Configuration {
-	best := c.Nodes[0]
-	for _, n := range c.Nodes {
-		a, b := n.Disk.stored(), best.Disk.stored()
-		if a.Holding().Beyond(b.Holding()) {
-			best = n
+	newest := &history{}
+	for _, n := range c.Nodes { // not by Holding, which is on trial
+		h := &n.Disk.entries
+		a, b := h.term(h.last()), newest.term(newest.last())
+		if h.config > 0 && (a > b || a == b && h.last() > newest.last()) {
+			newest = h
 		}
 	}
-	h := &best.Disk.entries
-	return h.entries[h.config-1].Config
+	return newest.entries[newest.config-1].Config
 }
 
 // recover stops the survivors and recovers the most advanced. The rule that picks
@@ -191,7 +190,8 @@ func (r *rescueRun) recover(survivors []*Node) bool {
 		c.violate("a survivor can be recovered", "%v: %v", best, err)
 		return false
 	}
-	r.best, r.before, r.conf = best, len(c.ops), c.newestConfig()
+	r.checkKept(best)
+	r.best, r.before = best, len(c.ops)
 	r.fresh = &campaign{Cluster: fresh, rng: r.rng.Fork(), profile: c.profile, res: Result{Seed: c.res.Seed}}
 	for _, n := range survivors { // some at once, some later
 		if n != best && r.rng.Chance(500) {
@@ -200,34 +200,6 @@ func (r *rescueRun) recover(survivors []*Node) bool {
 		}
 	}
 	return true
-}
-
-// account checks what is kept and what is lost against what is announced: all up to
-// what the recovered device knows to be committed is kept; of the rest all that any
-// survivor has, unless it was committed in a term of which no survivor has an entry.
-func (r *rescueRun) account(survivors []*Node, best *Node) {
-	c, committed := r.old, &r.old.check.committed
-	has := func(n *Node, i raft.Index) bool {
-		want, _ := committed.digest(i)
-		have, ok := n.Disk.entries.digest(i)
-		return ok && have == want
-	}
-	last := best.Disk.entries.term(best.Disk.entries.last())
-	for i := raft.Index(1); i <= committed.last(); i++ {
-		if has(best, i) {
-			r.kept++
-			continue
-		}
-		r.lost++
-		if i <= best.Disk.state.Commit {
-			c.violate("what is lost is announced", "%v says that all is kept up to %d, and entry %d is not", best, best.Disk.state.Commit, i)
-		}
-		for _, n := range survivors {
-			if has(n, i) && c.check.by[i-1] <= last {
-				c.violate("what a survivor holds is kept", "entry %d was committed, %v has it, and %v was recovered, which has not", i, n, best)
-			}
-		}
-	}
 }
 
 // aftermath lets the lost return to a world in which they were given up.
@@ -250,24 +222,22 @@ func (r *rescueRun) aftermath() {
 			c.startOver(n, f.Cluster)
 		}
 	}
-	present := 0
+	back := map[raft.NodeID]bool{}
 	for _, n := range c.Nodes {
 		if n.moved != nil || r.started[n] {
 			continue
 		}
-		if r.conf.IsVoter(n.ID) {
-			present++
-		}
-		back := r.rng.Intn(returnTicks / 2)
-		c.After(back, func() {
+		back[n.ID] = true
+		at := r.rng.Intn(returnTicks / 2)
+		c.After(at, func() {
 			if !left[n] {
 				n.gone = false
 				n.Start()
 			}
 		})
-		c.After(back+r.rng.Intn(returnTicks/2), func() { leave(n) })
+		c.After(at+r.rng.Intn(returnTicks/2), func() { leave(n) })
 	}
-	r.quorate = present >= r.conf.Quorum()
+	r.quorate = r.quorum(back)
 	f.RunFor(returnTicks)
 	r.checkOld()
 	for _, n := range c.Nodes {
@@ -294,29 +264,6 @@ func (r *rescueRun) gossip(from, to *Cluster) {
 				to.deliverForeign(n, m)
 			}
 		})
-	}
-}
-
-// checkOld sees that a minority of the old cluster committed nothing but what the
-// survivors had acknowledged before, of which they learned late and which the new
-// cluster has, and that what was proposed in one cluster got into no other.
-func (r *rescueRun) checkOld() {
-	c, f := r.old, r.fresh
-	for i := r.frozen + 1; i <= len(c.check.committed.entries) && !r.quorate; i++ {
-		want, _ := c.check.committed.digest(raft.Index(i))
-		if have, ok := r.best.Disk.entries.digest(raft.Index(i)); !ok || have != want {
-			c.violate("the lost commit nothing", "%d entries were committed when the cluster was given up; %d is now, by fewer than a quorum", r.frozen, i)
-		}
-	}
-	for _, op := range c.ops[r.before:] {
-		if at, ok := f.check.byID[op.ID]; ok && op.ID != 0 {
-			f.violate("clusters do not mix", "proposal %d of the old cluster, made after it was given up, is committed at %d in the new one", op.ID, at)
-		}
-	}
-	for _, op := range f.ops {
-		if at, ok := c.check.byID[op.ID]; ok && op.ID != 0 {
-			c.violate("clusters do not mix", "proposal %d of the new cluster is committed at %d in the old one", op.ID, at)
-		}
 	}
 }
 
