@@ -138,6 +138,10 @@ func TestRecoverFromALostMajority(t *testing.T) {
 	if _, err := one.cli("", "put", "--timeout", "5s", "x", "y"); exitCodeOf(err) == 0 {
 		t.Error("a lost member alone committed something")
 	}
+	// It is no cluster to be recovered a second time.
+	if _, err := one.cli("", "recover", "--yes", "--cluster-id", old); exitCodeOf(err) != 1 || !strings.Contains(err.Error(), "was recovered already") || clusterIDOf(t, one) != old {
+		t.Errorf("a second survivor was recovered: %v", err)
+	}
 	// Together they are a majority of the old cluster, which nothing can take from
 	// them. But both say so, and nothing of it gets into the new one.
 	two.start()

@@ -106,8 +106,12 @@ func mayNotRecover(st server.Status, heard int, althoughBehind bool) string {
 		return fmt.Sprintf("%d of %d voters are heard, which is a majority, so the cluster will work by itself; see edgeraft why", heard, st.Config.Voters())
 	}
 	if who, _, ok := mostAdvanced(st); ok && who != st.ID && !althoughBehind {
-		return fmt.Sprintf("%s (%s) has more of the log than this device; recover there, and then, here: edgeraft join --as-new",
+		return fmt.Sprintf("%s (%s) has more of the log than this device; recover there, and then, here: edgeraft join --as-new (or, if that one is gone too: edgeraft recover --although-behind)",
 			nameOf(st.Config, who), who[:8])
+	}
+	if ago, ok := st.Drops.ForeignAgo(); ok && ago < foreignFor && st.Drops.LastForeign.Succeeds(st.Cluster) {
+		return fmt.Sprintf("this cluster was recovered already, as %v, which was heard %v ago; to come into that: edgeraft join --as-new",
+			st.Drops.LastForeign, ago.Round(time.Second))
 	}
 	return ""
 }
