@@ -2,10 +2,13 @@ package app
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/edgeraft/edgeraft/app/api"
 )
+
+var keyActions = []string{api.KeyRotate, api.KeyAdd, api.KeyReplace, api.KeyDropOld}
 
 // changeKeys takes a step of a rotation of the cluster key.
 func (s *Server) changeKeys(req *request) error {
@@ -17,10 +20,10 @@ func (s *Server) changeKeys(req *request) error {
 	switch {
 	case s.keys == nil:
 		return fail(http.StatusNotFound, api.CodeNotFound, "the keys of this agent cannot be changed")
-	case body.Action != api.KeyRotate && body.Action != api.KeyAdd && body.Action != api.KeyDropOld:
-		return badRequest("the action is %q; give %s, %s or %s", body.Action, api.KeyRotate, api.KeyAdd, api.KeyDropOld)
-	case (body.Key != "") != (body.Action == api.KeyAdd):
-		return badRequest("a key goes with the action %s, and with no other", api.KeyAdd)
+	case !slices.Contains(keyActions, body.Action):
+		return badRequest("the action is %q; give one of %s", body.Action, strings.Join(keyActions, ", "))
+	case (body.Key != "") != (body.Action == api.KeyAdd || body.Action == api.KeyReplace):
+		return badRequest("a key goes with the actions %s and %s, and with no other", api.KeyAdd, api.KeyReplace)
 	}
 	ctx, cancel := req.context()
 	defer cancel()

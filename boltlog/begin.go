@@ -11,6 +11,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
+
+	"github.com/edgeraft/edgeraft/raft"
 )
 
 // openFile checks the file, then hands it to bbolt.
@@ -70,8 +72,8 @@ func (l *Log) begin(dir string, opt Options, known identityFile) (Opened, error)
 	if known.valid && known.ID != c.device.ID {
 		return Opened{}, fmt.Errorf("%w: %s and %s", ErrOtherDevice, c.device.ID, known.ID)
 	}
-	if c.device.Cluster != opt.ClusterName {
-		return Opened{}, fmt.Errorf("%w: to %q, and the setting is %q", ErrOtherCluster, c.device.Cluster, opt.ClusterName)
+	if err := l.rename(dir, c, opt.ClusterName, known); err != nil {
+		return Opened{}, err
 	}
 	if c.format == format1 {
 		if err := l.convert(c, opt); err != nil {
@@ -102,6 +104,30 @@ func (l *Log) begin(dir string, opt Options, known identityFile) (Opened, error)
 		Identity: Identity{ID: c.device.ID, Boot: c.device.Boot, Cluster: c.device.Cluster, Replaces: known.Replaces},
 		Stored:   c.stored,
 	}, nil
+}
+
+// rename takes over another name of the cluster, where this device belongs to
+// none yet and has promised nothing: then the name was only mistyped. The epoch
+// that begins stores it.
+func (l *Log) rename(dir string, c *content, name string, known identityFile) error {
+	if c.device.Cluster == name {
+		return nil
+	}
+	if c.format != format || !Blank(c.stored) {
+		return fmt.Errorf("%w: to %q, and the setting is %q", ErrOtherCluster, c.device.Cluster, name)
+	}
+	c.device.Cluster = name
+	if !known.valid { // it will be written
+		return nil
+	}
+	known.Cluster = name
+	return writeIdentity(dir, known, l.disk.count)
+}
+
+// Blank reports whether a device belongs to no cluster yet, and has promised to
+// found none.
+func Blank(s raft.Stored) bool {
+	return s.State == raft.HardState{} && s.Founding.IsZero() && s.Snapshot == nil && len(s.Entries) == 0
 }
 
 // read reads all that is stored, and gets the ring ready for the first seal.

@@ -42,7 +42,8 @@ const (
 // Options are the settings of Open.
 type Options struct {
 	// ClusterName is the label of the cluster: stored when the database is
-	// made, compared ever after. 1 to 255 bytes of UTF-8.
+	// made, compared ever after, except that a device which is Blank may get
+	// another. 1 to 255 bytes of UTF-8.
 	ClusterName string
 	// RingSize is the size of the ring in bytes, with the place for the boot; 0:
 	// DefaultRingSize. Whole pages of 4096 bytes, 4 to 1024 of them. A database

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,13 +86,56 @@ func TestSecondAgentIsRefused(t *testing.T) {
 }
 
 func TestOtherClusterIsRefused(t *testing.T) {
-	dir := t.TempDir()
-	l, _ := open(t, dir)
-	mustClose(t, l)
-	refuses(t, dir, Options{ClusterName: "garage"}, ErrOtherCluster)
-	if _, got := open(t, dir); got.Identity.Boot != 2 {
-		t.Errorf("a refused open counted as a boot: %+v", got.Identity)
+	for name, s := range map[string]raft.Save{
+		"a member":  {State: raft.HardState{Term: 1}, Entries: commands(1, 1, 2)},
+		"a voter":   {State: raft.HardState{Term: 1}},
+		"a founder": {Founding: &raft.Founding{Promised: raft.Ballot{Round: 1, Proposer: raft.NodeIDFrom([10]byte{1})}}},
+	} {
+		dir := t.TempDir()
+		l, _ := open(t, dir)
+		save(t, l, s)
+		mustClose(t, l)
+		refuses(t, dir, Options{ClusterName: "garage"}, ErrOtherCluster)
+		if _, got := open(t, dir); got.Identity.Boot != 2 {
+			t.Errorf("%s: a refused open counted as a boot: %+v", name, got.Identity)
+		}
 	}
+}
+
+// TestABlankDeviceIsRenamed: a device that was given a wrong name of its cluster,
+// and therefore found none, must not have to be deleted.
+func TestABlankDeviceIsRenamed(t *testing.T) {
+	dir := t.TempDir()
+	if err := Replace(dir, home); err != nil { // so that it has someone to remember
+		t.Fatal(err)
+	}
+	if err := Replace(dir, home); err != nil {
+		t.Fatal(err)
+	}
+	l, first := open(t, dir)
+	mustClose(t, l)
+	garage := Options{ClusterName: "garage", RingSize: home.RingSize, Preallocate: home.Preallocate}
+	for boot := uint64(2); boot <= 3; boot++ {
+		l, got, err := Open(dir, garage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id := got.Identity; id.ID != first.Identity.ID || id.Cluster != "garage" || id.Boot != boot || !slices.Equal(id.Replaces, first.Identity.Replaces) || len(id.Replaces) == 0 {
+			t.Errorf("%+v, was %+v", id, first.Identity)
+		}
+		mustClose(t, l)
+	}
+	if known, err := readIdentity(dir); err != nil || !known.valid || known.Cluster != "garage" || len(known.Replaces) == 0 {
+		t.Errorf("the identity file: %+v, %v", known, err)
+	}
+	l, got, err := Open(dir, garage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.Stored.State.Term = 1
+	save(t, l, raft.Save{State: got.Stored.State})
+	mustClose(t, l)
+	refuses(t, dir, home, ErrOtherCluster)
 }
 
 func TestBadOptions(t *testing.T) {

@@ -15,6 +15,8 @@ const (
 	maxInstances = 256
 	// freshRounds is how long a device counts as present after it was heard.
 	freshRounds = 3
+	// maxOthers bounds the other clusters that are remembered.
+	maxOthers = 4
 	// entriesBuffer lets the resolver go on while Found is called.
 	entriesBuffer = 64
 )
@@ -94,8 +96,13 @@ func (s *search) consider(clean sanitiser, e *zeroconf.ServiceEntry) {
 			s.heard[p.ID] = s.status.Rounds
 		}
 		s.cfg.Found(p)
-	case errors.Is(err, errSelf), errors.Is(err, errOtherCluster):
-		// Both are usual in a healthy network.
+	case errors.Is(err, errOtherCluster):
+		// Usual in a healthy network; but a device whose own name is wrong finds only these.
+		text, _ := parseText(e.Text)
+		if _, known := s.others[text["c"]]; known || text["c"] != "" && len(s.others) < maxOthers {
+			s.others[text["c"]] = s.status.Rounds
+		}
+	case errors.Is(err, errSelf):
 	default:
 		s.status.Refused++
 		s.cfg.Logger.Debug("discovery: announcement ignored", "reason", err, "instance", e.Instance)

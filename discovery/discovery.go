@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -59,6 +60,9 @@ type Status struct {
 	LastRound time.Time
 	// Peers counts the other devices of the cluster heard in the last 3 rounds.
 	Peers int
+	// Others are names of other clusters whose devices were heard in the last 3
+	// rounds, in order, as announced, at most 4. They are claims of unknown senders.
+	Others []string
 	// Refused counts announcements that were malformed or beyond a limit.
 	Refused uint64
 	// Err is why the last round failed, nil when it did not.
@@ -85,7 +89,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &search{cfg: cfg, label: clusterLabel(cfg.Cluster), heard: make(map[raft.NodeID]uint64)}
+	s := &search{cfg: cfg, label: clusterLabel(cfg.Cluster), heard: make(map[raft.NodeID]uint64), others: make(map[string]uint64)}
 	s.run(ctx)
 	return nil
 }
@@ -102,6 +106,7 @@ type search struct {
 
 	pace   pace
 	heard  map[raft.NodeID]uint64 // the round in which each was last heard
+	others map[string]uint64      // likewise, for other clusters; at most maxOthers
 	status Status
 }
 
@@ -168,11 +173,9 @@ func (s *search) oneRound(ctx context.Context, window time.Duration) error {
 
 // note keeps what came of a round and tells it where it changes something.
 func (s *search) note(err error) {
-	for id, round := range s.heard {
-		if s.status.Rounds-round >= freshRounds {
-			delete(s.heard, id)
-		}
-	}
+	old := func(round uint64) bool { return s.status.Rounds-round >= freshRounds }
+	maps.DeleteFunc(s.heard, func(_ raft.NodeID, round uint64) bool { return old(round) })
+	maps.DeleteFunc(s.others, func(_ string, round uint64) bool { return old(round) })
 	switch was := s.status.Err; {
 	case err == nil && was != nil:
 		s.cfg.Logger.Info("discovery: works again", "interfaces", linkNames(s.links))
@@ -183,7 +186,7 @@ func (s *search) note(err error) {
 		s.status.LastRound = time.Now()
 	}
 	s.status.Err = err
-	s.status.Peers = len(s.heard)
+	s.status.Peers, s.status.Others = len(s.heard), slices.Sorted(maps.Keys(s.others))
 	s.status.Interfaces = linkNames(s.links)
 	if s.cfg.Report != nil {
 		s.cfg.Report(s.status)

@@ -131,7 +131,8 @@ func TestRecoverFromALostMajority(t *testing.T) {
 		t.Errorf("%+v", w)
 	}
 	awaitWarning(t, three, "former_cluster")
-	(&whyFaults{t: t}).expect("recovered without it", one, "was given up for lost and recovered without it")
+	whyFault{fault: "recovered without it", asked: one, code: "recovered_without", says: []string{"was given up for lost and recovered without it"},
+		next: "edgeraft join --as-new"}.await(t)
 	if !strings.Contains(one.proc.Log(), "recovered without it") || !strings.Contains(three.proc.Log(), "still belongs to the cluster") {
 		t.Error("the logs do not say so")
 	}

@@ -10,7 +10,14 @@ type Message struct {
 	Body    Body
 	// Level is the protocol level of the sender (level.go); 0 stands for 1.
 	Level uint32
+	// Wall is what the sender's wall clock showed, in seconds since 1970, at most
+	// MaxWall; 0 where it does not say. The driver fills it in, for people to
+	// compare; nothing here looks at it.
+	Wall uint64
 }
+
+// MaxWall bounds Message.Wall: the year 36,812.
+const MaxWall = 1 << 40
 
 // Body is one of the distinct kinds of message below. Each has its own type so
 // that no field changes its meaning with the kind.

@@ -47,6 +47,10 @@ const (
 	// oldest message is dropped: Raft's newer messages say more.
 	maxQueue      = 64
 	maxQueueBytes = 2 * wire.MaxMessage
+	// inlineBytes is how much may wait for one peer, that message included, for it
+	// to be sent by the goroutine that calls Send, in about the time of a system
+	// call. It is about one datagram.
+	inlineBytes = maxPlain
 	// maxControls is how many answers and repeats wait for one peer. Beyond it
 	// the new one is dropped: it will be asked for again.
 	maxControls = 16
@@ -67,6 +71,11 @@ const (
 	// device opens them at about this pace (9 MB/s at most).
 	burst      = 64
 	burstPause = 8 * time.Millisecond
+	// roomWait is the pause before a packet for which the kernel has no room is
+	// tried again, since the interface is slower than what goes out; maxRoomWaits is
+	// how often. Then it is dropped.
+	roomWait     = 5 * time.Millisecond
+	maxRoomWaits = 400
 )
 
 // Limits on what is on its way in.
@@ -127,7 +136,4 @@ const (
 	// doubling to errorPauseAtMost.
 	errorPauseFirst  = 10 * time.Millisecond
 	errorPauseAtMost = time.Second
-	// logEvery is the least time between two log lines about strangers, and
-	// between two about messages that cannot be sent.
-	logEvery = time.Minute
 )

@@ -10,6 +10,7 @@ import (
 
 	"github.com/edgeraft/edgeraft/raft"
 	"github.com/edgeraft/edgeraft/raft/wire"
+	"golang.org/x/sys/unix"
 )
 
 // Send sends a message to the device m.To, or a Join to anyone when that is "".
@@ -22,24 +23,48 @@ func (c *Comms) Send(m raft.Message) {
 		return
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.closed {
+		c.mu.Unlock()
 		return
 	}
 	p := c.anyone
 	if m.To != "" {
 		if p = c.lookUp(m.To, now); p == nil {
-			c.stats.drop(dropTooManyPeers)
+			c.mu.Unlock()
+			c.stats.Drop(dropTooManyPeers)
 			return
 		}
 	}
 	p.queue = append(p.queue, m)
 	p.queueBytes += messageSize(m)
 	for len(p.queue) > 1 && (len(p.queue) > maxQueue || p.queueBytes > maxQueueBytes) {
-		c.stats.drop(dropQueueFull)
+		c.stats.Drop(dropQueueFull)
 		p.pop()
 	}
-	c.startSending(p)
+	if p.sending || p.queueBytes > inlineBytes || !p.addr.IsValid() {
+		c.startSending(p)
+		c.mu.Unlock()
+		return
+	}
+	p.sending = true
+	c.mu.Unlock()
+	c.sendInline(p)
+}
+
+// sendInline sends one message at once to where a device was heard: to start a
+// goroutine for a heartbeat would wake another thread for each.
+func (c *Comms) sendInline(p *peer) {
+	s := c.scratch.Get().(*scratch)
+	s.inline = true
+	c.sendNext(p, s)
+	s.inline = false
+	c.scratch.Put(s)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.sending = false
+	if len(p.queue)+len(p.controls) > 0 {
+		c.startSending(p)
+	}
 }
 
 var errUnsendable = errors.New("cannot be sent")
@@ -61,8 +86,8 @@ func (c *Comms) sendable(m raft.Message) error {
 // refuse counts a message that breaks the contract, and logs it now and then:
 // it is an error in this program.
 func (c *Comms) refuse(err error, now time.Time) {
-	c.stats.drop(dropUnsendable)
-	if c.stats.mayLog(logUnsendable, now) {
+	c.stats.Drop(dropUnsendable)
+	if c.stats.MayLog(logUnsendable, now) {
 		c.logger.Error("a message was dropped; this is an error in edgeraft, please report it", "error", err)
 	}
 }
@@ -102,7 +127,7 @@ func (c *Comms) sendControl(to raft.NodeID, packet control, now time.Time) {
 		return
 	}
 	if len(p.controls) >= maxControls {
-		c.stats.drop(dropControlFull)
+		c.stats.Drop(dropControlFull)
 		return
 	}
 	p.controls = append(p.controls, packet)
@@ -117,7 +142,7 @@ func (c *Comms) SendSealed(to raft.NodeID, packet []byte) {
 	p := c.lookUp(to, now)
 	c.mu.Unlock()
 	if p == nil {
-		c.stats.drop(dropTooManyPeers)
+		c.stats.Drop(dropTooManyPeers)
 		return
 	}
 	c.sendControl(to, control{sealed: packet}, now)
@@ -136,6 +161,7 @@ func (c *Comms) startSending(p *peer) {
 type scratch struct {
 	plain, packet []byte
 	targets       []netip.AddrPort
+	inline        bool // whoever uses it must not wait
 }
 
 // maxScratch is the most bytes of plain that are kept for the next packet.
@@ -183,9 +209,7 @@ func (c *Comms) sendNext(p *peer, s *scratch) bool {
 
 	switch {
 	case ctrl.sealed != nil:
-		for _, target := range s.targets {
-			c.write(ctrl.sealed, target)
-		}
+		c.writeAll(s, p.id, ctrl.sealed)
 	case ctrl.repeat != nil:
 		c.sendFragments(s, ctrl.repeat, ctrl.runs)
 	case isControl:
@@ -213,7 +237,7 @@ func (c *Comms) routeTo(p *peer, s *scratch, now time.Time) (search bool) {
 // sendMessage encodes a message and sends it to the targets in s.
 func (c *Comms) sendMessage(s *scratch, m raft.Message, now time.Time) {
 	if len(s.targets) == 0 {
-		c.stats.drop(dropNoAddress)
+		c.stats.Drop(dropNoAddress)
 		return
 	}
 	var err error
@@ -272,20 +296,40 @@ func (c *Comms) sendPacket(s *scratch, to raft.NodeID, plain []byte) {
 		c.refuse(err, time.Now())
 		return
 	}
+	c.writeAll(s, to, s.packet)
+}
+
+// writeAll writes a sealed packet for a device to each target in s. Where the
+// interface is slower than what goes out, the goroutine of the peer waits for
+// room, and whoever may not wait leaves the packet to that.
+func (c *Comms) writeAll(s *scratch, to raft.NodeID, packet []byte) {
 	for _, target := range s.targets {
-		c.write(s.packet, target)
+		full := c.write(packet, target)
+		if full && s.inline && to != "" {
+			c.sendControl(to, control{sealed: slices.Clone(packet), to: []netip.AddrPort{target}}, time.Now())
+			continue
+		}
+		for wait := 0; full && !s.inline && wait < maxRoomWaits && c.pause(roomWait); wait++ {
+			full = c.write(packet, target)
+		}
+		if full {
+			c.stats.Drop(dropSendFull)
+		}
 	}
 }
 
-// write writes a sealed packet to an address.
-func (c *Comms) write(packet []byte, target netip.AddrPort) {
-	n, err := c.conn.WriteToUDPAddrPort(packet, target)
+// write writes a sealed packet to an address, and reports when it did not, since
+// what was sent before it has not left yet.
+func (c *Comms) write(packet []byte, target netip.AddrPort) (full bool) {
+	err := c.conn.write(packet, target)
 	switch {
 	case err == nil:
-		c.stats.sentPackets.Add(1)
-		c.stats.sentBytes.Add(uint64(n))
+		c.stats.Sent(1, len(packet))
+	case errors.Is(err, unix.EAGAIN):
+		return true
 	case errors.Is(err, net.ErrClosed):
 	default:
-		c.stats.failed(dropSendFailed, err)
+		c.stats.Fail(dropSendFailed, err)
 	}
+	return false
 }

@@ -12,7 +12,7 @@ import (
 // openSocket binds the address, "host:port" with an IP address or nothing for
 // the host. Nothing means all addresses, of IPv4 and, where the kernel has it,
 // IPv6.
-func openSocket(listen string) (*net.UDPConn, error) {
+func openSocket(listen string) (*quietSocket, error) {
 	host, portText, err := net.SplitHostPort(listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen on UDP %q: %w; write it like :7521 or 192.168.1.5:7521", listen, err)
@@ -43,5 +43,5 @@ func openSocket(listen string) (*net.UDPConn, error) {
 	}
 	// A refusal is no reason to stop: what overflows is asked for again.
 	_ = conn.SetReadBuffer(receiveBuffer)
-	return conn, nil
+	return newQuietSocket(conn)
 }

@@ -165,6 +165,9 @@ type Clock struct {
 	// SetByMS is by how much it was set since the agent was started, forwards or,
 	// negative, back; absent for less than a minute.
 	SetByMS int64 `json:"set_by_ms,omitempty"`
+	// LeaderAheadMS is by how much the leader's is ahead of it, negative: behind;
+	// exact to two seconds. Absent on the leader, and where that is not known.
+	LeaderAheadMS *int64 `json:"leader_ahead_ms,omitempty"`
 }
 
 // Warning is something that is wrong, and what to do about it.
@@ -229,6 +232,10 @@ type Member struct {
 	// last; absent where this device has not heard.
 	Level   uint32 `json:"level,omitempty"`
 	Version string `json:"version,omitempty"`
+	// ClockAheadMS is by how much its wall clock is ahead of this device's,
+	// negative: behind; exact to two seconds. The leader knows that of all, others
+	// the leader's; absent where it is not known.
+	ClockAheadMS *int64 `json:"clock_ahead_ms,omitempty"`
 	// Lag is how many entries its stable log is behind; known to the leader only.
 	Lag *uint64 `json:"lag,omitempty"`
 	// DiskShort says that its disk has no room for new commands; known to the

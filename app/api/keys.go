@@ -23,7 +23,7 @@ type MemberKeys struct {
 
 // KeyChange is the body of POST /v1/keys.
 type KeyChange struct {
-	// Action is rotate, add (with Key) or drop_old.
+	// Action is rotate, add or replace (with Key), or drop_old.
 	Action string `json:"action"`
 	Key    string `json:"key,omitempty"`
 	// Force, with drop_old: though members are not known to have the new key.
@@ -35,6 +35,7 @@ const (
 	KeyRotate  = "rotate"
 	KeyAdd     = "add"
 	KeyDropOld = "drop_old"
+	KeyReplace = "replace" // all keys, where the device finds no leader with them
 )
 
 // KeyChanged answers POST /v1/keys.

@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
-	"strconv"
+	"path/filepath"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/edgeraft/edgeraft/boltlog"
-	"github.com/edgeraft/edgeraft/discovery"
+	"github.com/edgeraft/edgeraft/internal/agent"
 	"github.com/edgeraft/edgeraft/internal/build"
-	"github.com/edgeraft/edgeraft/internal/card"
 	"github.com/edgeraft/edgeraft/internal/config"
 	"github.com/edgeraft/edgeraft/internal/doctor"
 	"github.com/edgeraft/edgeraft/internal/seal"
@@ -20,39 +23,39 @@ import (
 	"github.com/edgeraft/edgeraft/internal/why"
 )
 
-// speedPatience bounds the measurement of a card that is in trouble.
-const speedPatience = 20 * time.Second
-
 var doctorCommand = command{
 	name: "doctor", scope: scopeSetup, json: true,
-	summary: "check this device: card, files, rights, clock, network",
-	details: "Works before the agent runs and while it does. It writes 20 small pieces into data_dir to measure the\n" +
-		"card, and removes them. Each finding comes with its remedy. Exit code 1 means that something is\n" +
-		"wrong; advice alone is 0. Whether firewalls and switches let multicast through it cannot tell:\n" +
-		"edgeraft why tells who is not heard.",
+	summary: "check this device: rights, disk, network, firewall, broker, clock",
+	details: fmt.Sprintf("Works before the agent runs and while it does, and takes %v at most. It asks for devices by multicast,\n"+
+		"pings the others, logs in at each broker under a name of its own, and writes about %d KiB beside the\n"+
+		"database to measure the card; nothing of that stays. As root it sees more: the firewall, whose a port\n"+
+		"is, files that are the agent's alone. What it could not look at it says. Findings are ok, note, warning\n"+
+		"or error, each with what to do. Exit code 1 means that there is an error.", doctor.Limit, doctor.SpeedBytes>>10),
 	example: "edgeraft doctor",
 	define: func(*flag.FlagSet) action {
 		return func(ctx context.Context, inv *invocation) error {
+			if dir := inv.from.Host.Env[doctor.MeasureEnv]; dir != "" {
+				doctor.Measure(inv.stdout, dir)
+				return nil
+			}
 			c, err := inv.config()
 			if err != nil {
 				return err
 			}
-			findings := inv.examine(ctx, c)
-			ill := false
-			for _, f := range findings {
-				ill = ill || f.Level == doctor.Wrong
-			}
+			ctx, cancel := context.WithTimeout(ctx, doctor.Limit)
+			defer cancel()
+			findings := doctor.Examine(ctx, inv.subject(ctx, c))
+			ill := doctor.Worst(findings) == doctor.Error
 			if inv.json {
 				if err := inv.sayJSON(map[string]any{"well": !ill, "findings": findings}); err != nil {
 					return err
 				}
 			} else {
-				for _, f := range findings {
-					inv.say("%-6s  %s: %s", f.Level, f.Check, show.Printable(f.Text))
-					if f.Remedy != "" {
-						inv.say("        -> %s", show.Printable(f.Remedy))
-					}
+				width := terminalWidth(inv.stdout)
+				if width == 0 {
+					width = plainWidth
 				}
+				printFindings(inv.stdout, findings, width)
 			}
 			if ill {
 				return errSilentNo
@@ -62,47 +65,112 @@ var doctorCommand = command{
 	},
 }
 
-func (inv *invocation) examine(ctx context.Context, c config.Config) []doctor.Finding {
-	findings := []doctor.Finding{doctor.Private("key file", c.KeyFile, false), doctor.Private("socket", c.Socket, true)}
-	if findings[0].Level == doctor.OK {
-		if _, err := seal.ReadRing(c.KeyFile); err != nil && !errors.Is(err, fs.ErrPermission) {
-			findings = append(findings, doctor.Finding{Check: "key file", Level: doctor.Wrong, Text: err.Error(), Remedy: "edgeraft join KEY, when the file is away"})
-		}
+// subject is what is to be examined.
+func (inv *invocation) subject(ctx context.Context, c config.Config) doctor.Subject {
+	known, seen := inv.whatIsKnownInTime(ctx)
+	if !seen {
+		known.Socket = c.Socket
 	}
-	if _, err := os.Stat(c.DataDir); err != nil {
-		findings = append(findings, doctor.Finding{Check: "data_dir", Level: doctor.Advice, Text: err.Error(), Remedy: "the agent makes it when it starts"})
-	} else {
-		findings = append(findings, doctor.Private("data_dir", c.DataDir, true), doctor.FileSystem(c.DataDir))
-		if info, err := card.Read(card.Sys, c.DataDir); err == nil {
-			findings = append(findings, doctor.Space(c.DataDir, info.FreeBytes))
-		}
-		findings = append(findings, doctor.Speed(c.DataDir, time.Now().Add(speedPatience)))
-		findings = append(findings, doctor.Leftovers(c.DataDir, boltlog.DamagedName, boltlog.LeftName, boltlog.KeptName)...)
+	if abs, err := filepath.Abs(c.DataDir); err == nil {
+		c.DataDir = abs
 	}
-	findings = append(findings, doctor.Clock(time.Now(), build.Time), doctor.Platform(strconv.IntSize, os.Getpagesize()), multicastFinding(c))
-	f := why.Diagnose(inv.whatIsKnown(ctx))
-	agent := doctor.Finding{Check: "agent", Level: doctor.OK, Text: f.Cause, Remedy: f.Next}
+	s := doctor.Subject{
+		DataDir: c.DataDir, Socket: known.Socket, KeyFile: c.KeyFile, Cluster: c.Cluster,
+		Metrics: c.Metrics.Listen, MQTT: c.Uses(config.TransportMQTT), Brokers: c.Access(),
+		LogBytes: c.Limits.LogBytes, HistoryBytes: c.Limits.WatchHistoryBytes,
+		Preallocated: boltlog.DefaultPreallocation, MaxFile: boltlog.MaxFileSize, Built: build.Time,
+		Addresses: filepath.Join(c.DataDir, agent.AddressesName),
+		Leftovers: []string{boltlog.DamagedName, boltlog.LeftName, boltlog.KeptName},
+		Listens:   known.Reach != why.Absent && known.Reach != why.Refused,
+	}
+	if c.Uses(config.TransportUDP) {
+		s.UDP, s.Interfaces, s.Multicast = c.UDP.Listen, c.UDP.Interfaces, c.Discovery != config.DiscoveryOff
+	}
+	if known.Reach == why.Answered {
+		s.Status = &known.Status
+	}
+	if _, err := seal.ReadRing(c.KeyFile); err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) {
+		s.Key = err
+	}
+	if self, err := os.Executable(); err == nil {
+		s.Measure = []string{self, "doctor"}
+	}
+	if !seen {
+		s.Agent = doctor.Finding{Level: doctor.Error, Text: "neither the agent nor its files answered in time: is the disk stuck?", Command: "dmesg | tail"}
+		return s
+	}
+	f := why.Diagnose(known)
+	s.Agent = doctor.Finding{Level: doctor.OK, Text: f.Cause, Command: f.Next}
 	if !f.Healthy {
-		agent.Level = doctor.Wrong
+		s.Agent.Level = doctor.Error
 	}
-	return append(findings, agent)
+	return s
 }
 
-// multicastFinding tells whether there is an interface on which devices could be
-// found at all.
-func multicastFinding(c config.Config) doctor.Finding {
-	f := doctor.Finding{Check: "multicast", Level: doctor.OK}
-	switch usable := discovery.Usable(c.UDP.Interfaces); {
-	case c.Discovery == config.DiscoveryOff:
-		f.Text = "not wanted (discovery is off)"
-	case len(usable) == 0:
-		f.Level, f.Text = doctor.Wrong, "no interface is up that has multicast and an address, so no device can be found"
-		f.Remedy = "ip -br addr; then give peers = [\"HOST:7521\"], or correct udp.interfaces"
-	default:
-		f.Text = "possible on"
-		for _, name := range usable {
-			f.Text += " " + name
+// lookFor is how long asking the agent, and looking at its files, may take: the rest of
+// the examination needs some time, too.
+const lookFor = askFor + time.Second
+
+// whatIsKnownInTime is whatIsKnown where that ends in time: reads of a stuck disk do not.
+func (inv *invocation) whatIsKnownInTime(ctx context.Context) (in why.Input, seen bool) {
+	known := make(chan why.Input, 1) // of who hangs nobody takes it
+	go func() { known <- inv.whatIsKnown(ctx) }()
+	over := time.NewTimer(lookFor)
+	defer over.Stop()
+	select {
+	case in = <-known:
+		return in, true
+	case <-over.C:
+		return why.Input{Reach: why.Silent}, false
+	}
+}
+
+const (
+	// plainWidth is how wide lines are where the output is no terminal.
+	plainWidth = 80
+	// findingIndent is where the text of a finding begins: behind its level.
+	findingIndent = 11
+)
+
+// printFindings prints findings for people, by groups, and a summary.
+func printFindings(out io.Writer, findings []doctor.Finding, width int) {
+	count := map[doctor.Level]int{}
+	group := ""
+	for _, f := range findings {
+		if f.Group != group {
+			group = f.Group
+			fmt.Fprintf(out, "%s\n", capitalised(group))
+		}
+		count[f.Level]++
+		fmt.Fprintf(out, "  %-7s  %s\n", f.Level, hang(show.Printable(f.Check+": "+f.Text), width))
+		if f.Remedy != "" {
+			fmt.Fprintf(out, "%s-> %s\n", strings.Repeat(" ", findingIndent-3), hang(show.Printable(f.Remedy), width))
+		}
+		if f.Command != "" { // never broken: it is to be copied
+			fmt.Fprintf(out, "%s$ %s\n", strings.Repeat(" ", findingIndent-2), show.Printable(f.Command))
 		}
 	}
-	return f
+	fmt.Fprintf(out, "\n%d errors, %d warnings, %d notes; %d checks are well.\n",
+		count[doctor.Error], count[doctor.Warning], count[doctor.Note], count[doctor.OK])
+}
+
+// hang breaks a text at spaces into lines that all begin at findingIndent.
+func hang(text string, width int) string {
+	var out strings.Builder
+	at := findingIndent
+	for i, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case at+1+n > width:
+			out.WriteString("\n" + strings.Repeat(" ", findingIndent))
+			at = findingIndent
+		default:
+			out.WriteByte(' ')
+			at++
+		}
+		out.WriteString(word)
+		at += n
+	}
+	return out.String()
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"strings"
@@ -61,14 +60,14 @@ func (inv *invocation) changeKeys(ctx context.Context, change api.KeyChange) err
 	if err != nil {
 		return err
 	}
-	agent := client.New(agentSocket(c.Socket, origins["socket"] != "", config.SystemSocket))
-	defer agent.Close()
+	running := client.New(agentSocket(c.Socket, origins["socket"] != "", config.SystemSocket))
+	defer running.Close()
 	ctx, cancel := context.WithTimeout(ctx, inv.timeout)
 	defer cancel()
-	changed, err := agent.ChangeKeys(ctx, change)
-	running := !isAbsent(err)
-	if !running {
-		changed, err = changeKeysOffline(c, change)
+	changed, err := running.ChangeKeys(ctx, change)
+	absent := isAbsent(err)
+	if absent {
+		changed, err = agent.ChangeKeysOffline(c, change)
 	}
 	if err != nil {
 		return err
@@ -76,32 +75,8 @@ func (inv *invocation) changeKeys(ctx context.Context, change api.KeyChange) err
 	if inv.json {
 		return inv.sayJSON(changed)
 	}
-	inv.sayKeys(c, change, changed, running)
+	inv.sayKeys(c, change, changed, !absent)
 	return nil
-}
-
-// changeKeysOffline changes the key file while no agent runs. What members have
-// is not known then.
-func changeKeysOffline(c config.Config, change api.KeyChange) (api.KeyChanged, error) {
-	if change.Action == api.KeyDropOld && !change.Force {
-		return api.KeyChanged{}, errors.New("drop the old key: no agent is running, so it is not known whether the members have the new one; start it first, or give --force")
-	}
-	ring, err := seal.ReadRing(c.KeyFile)
-	if err != nil {
-		return api.KeyChanged{}, fmt.Errorf("change the keys of this device: %w", err)
-	}
-	next, err := agent.ChangedRing(ring, change)
-	if err != nil {
-		return api.KeyChanged{}, err
-	}
-	if err := seal.WriteRing(c.KeyFile, next); err != nil {
-		return api.KeyChanged{}, err
-	}
-	done := api.KeyChanged{Keys: api.Keys{Preferred: next.First().ID().String()}}
-	if change.Action == api.KeyRotate {
-		done.Key = next.First().Text()
-	}
-	return done, nil
 }
 
 func (inv *invocation) sayKeys(c config.Config, change api.KeyChange, changed api.KeyChanged, running bool) {
@@ -112,6 +87,11 @@ func (inv *invocation) sayKeys(c config.Config, change api.KeyChange, changed ap
 		inv.say("When edgeraft status says that all have it: edgeraft keygen --drop-old, on each.")
 	case api.KeyAdd:
 		inv.say("This device has the new key, beside the one before. See: edgeraft status")
+	case api.KeyReplace:
+		inv.say("This device has this key now, in the place of what it had.")
+		if running {
+			inv.say("It joins as soon as it finds a member. See: edgeraft status")
+		}
 	default:
 		inv.say("This device accepts the key %s only.", show.Printable(changed.Keys.Preferred))
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -57,7 +58,22 @@ func TestKeysOffline(t *testing.T) {
 		t.Errorf("--drop-old --force: %+v", got)
 	}
 	want("after --drop-old --force", third, 1)
-	for _, wrong := range [][]string{{"keygen", "--rotate", "--drop-old"}, {"keygen", "--rotate", "--out", "x"}, {"join", "--add", "er1-abc"}} {
+	if got := keys("join", next.Text()); got.code != 1 || !strings.Contains(got.stderr, "another key") {
+		t.Errorf("join with another key: %+v", got)
+	}
+	if got := keys("join", "--replace-key", next.Text()); got.code != 0 || strings.Contains(got.stdout, next.Text()) {
+		t.Errorf("join --replace-key: %+v", got)
+	}
+	want("after join --replace-key", next, 1)
+	if err := os.WriteFile(file, []byte("no key at all"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := keys("join", "--replace-key", old.Text()); got.code != 0 {
+		t.Errorf("join --replace-key of what is no key: %+v", got)
+	}
+	want("after join --replace-key of what is no key", old, 1)
+	for _, wrong := range [][]string{{"keygen", "--rotate", "--drop-old"}, {"keygen", "--rotate", "--out", "x"}, {"join", "--add", "er1-abc"},
+		{"join", "--replace-key", "er1-abc"}, {"join", "--replace-key", "--add", next.Text()}, {"join", "--replace-key", "--as-new", next.Text()}} {
 		if got := keys(wrong...); got.code != 2 {
 			t.Errorf("%v: %+v", wrong, got)
 		}

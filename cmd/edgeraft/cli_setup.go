@@ -39,23 +39,30 @@ var initCommand = command{
 var joinCommand = command{
 	name: "join", args: "[KEY|-]", max: 1, scope: scopeSetup, json: true,
 	summary: "give this device the key of a cluster, so that it joins",
-	details: "The key is an argument, a file, or standard input; other users of this device may see an\nargument while the command runs. Works with and without a running agent.\nWith --add the device keeps the key it has and takes this one too, as `edgeraft keygen --rotate` says.",
+	details: "The key is an argument, a file, or standard input; other users of this device may see an\nargument while the command runs. Works with and without a running agent.\nA device that was given the wrong key finds no cluster: --replace-key gives it the right one.\nWith --add the device keeps the key it has and takes this one too, as `edgeraft keygen --rotate` says.",
 	example: "edgeraft join er1-...      # the line that `edgeraft init` printed\nedgeraft join --file /media/usb/cluster.key",
 	define: func(flags *flag.FlagSet) action {
 		file := flags.String("file", "", "read the key from `FILE`")
 		add := flags.Bool("add", false, "a new key of the cluster that this device belongs to")
+		replace := flags.Bool("replace-key", false, "in the place of the key that this device has, with which it finds no leader")
 		asNew := flags.Bool("as-new", false, "leave the cluster that this device belongs to, put aside what it has, and join as a new device, with the key it has if none is given")
 		yes := flags.Bool("yes", false, "do not ask, with --as-new")
 		return func(ctx context.Context, inv *invocation) error {
-			if *asNew {
+			switch {
+			case *add && (*replace || *asNew), *replace && *asNew:
+				return usageError{"--add, --replace-key and --as-new do different things; give one of them"}
+			case *asNew:
 				return inv.startOver(ctx, *file, *yes)
 			}
 			key, err := inv.joinKey(*file)
 			if err != nil {
 				return err
 			}
-			if *add {
+			switch {
+			case *add:
 				return inv.changeKeys(ctx, api.KeyChange{Action: api.KeyAdd, Key: key.Text()})
+			case *replace:
+				return inv.changeKeys(ctx, api.KeyChange{Action: api.KeyReplace, Key: key.Text()})
 			}
 			return inv.setUp(ctx,
 				func(ctx context.Context, agent *client.Client) (api.Setup, error) { return agent.Join(ctx, key.Text()) },

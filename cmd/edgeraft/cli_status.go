@@ -143,7 +143,7 @@ func printStatus(out io.Writer, s api.Status) {
 		fmt.Fprintln(out)
 		printMembers(out, s.Members)
 		if s.Node.Role != "leader" && s.Cluster.Leader != "" && len(s.Members) > 2 {
-			fmt.Fprintf(out, "The leader knows how the other members fare: edgeraft status on %s.\n", show.Printable(s.Cluster.LeaderName))
+			fmt.Fprintf(out, "Members hear the leader, and it hears all: how the others fare, edgeraft status on %s tells.\n", show.Printable(s.Cluster.LeaderName))
 		}
 	}
 }
@@ -174,8 +174,21 @@ func clockLine(c api.Clock) string {
 	case set < 0:
 		line += fmt.Sprintf("; set back by %s since the agent started", ago(-set))
 	}
-	return line
+	if c.LeaderAheadMS == nil {
+		return line
+	}
+	switch ahead := milliseconds(*c.LeaderAheadMS); {
+	case ahead.Abs() < clocksAgree:
+		return line + "; the leader's agrees"
+	case ahead > 0:
+		return line + fmt.Sprintf("; %s behind the leader's", ago(ahead))
+	default:
+		return line + fmt.Sprintf("; %s ahead of the leader's", ago(-ahead))
+	}
 }
+
+// clocksAgree is up to what difference two clocks agree: it is known to two seconds.
+const clocksAgree = 3 * time.Second
 
 // deviceStates says in words what Node.State says in one.
 var deviceStates = map[string]string{

@@ -57,7 +57,7 @@ func (inv *invocation) whatIsKnown(ctx context.Context) why.Input {
 	c, origins, err := inv.configOrigins()
 	if err != nil {
 		var in why.Input
-		in.Reach, in.Local.Config = why.Absent, err.Error()
+		in.Reach, in.Local.Config, in.Local.ConfigFile = why.Absent, err.Error(), inv.from.Path()
 		return in
 	}
 	in := why.Input{Reach: why.Answered, Socket: agentSocket(c.Socket, origins["socket"] != "", config.SystemSocket)}
@@ -81,12 +81,13 @@ func (inv *invocation) whatIsKnown(ctx context.Context) why.Input {
 		in.Reach = why.Silent
 	}
 	in.Local = lookAround(ctx, c)
+	in.Local.ConfigFile = inv.from.Path()
 	return in
 }
 
 // lookAround looks at what an agent would need to run.
 func lookAround(ctx context.Context, c config.Config) why.Local {
-	l := why.Local{DataDir: c.DataDir}
+	l := why.Local{DataDir: c.DataDir, KeyFile: c.KeyFile}
 	if info, err := card.Read(card.Sys, c.DataDir); err == nil {
 		l.FreeBytes = &info.FreeBytes
 	}
@@ -94,7 +95,7 @@ func lookAround(ctx context.Context, c config.Config) why.Local {
 	if f, err := os.Open(c.KeyFile); err == nil { // else it is not there, or not this user's to read
 		f.Close()
 		if _, err := seal.ReadRing(c.KeyFile); err != nil {
-			l.Key = err.Error()
+			l.Key, l.KeyOpen = err.Error(), errors.Is(err, fs.ErrPermission)
 		}
 	}
 	l.Service, l.LastError = serviceState(ctx)
@@ -107,7 +108,7 @@ func lookAtStorage(ctx context.Context, c config.Config) (why.Storage, string) {
 	}
 	in, err := boltlog.Inspect(ctx, c.DataDir)
 	switch {
-	case err == nil && in.Identity.Cluster != c.Cluster:
+	case err == nil && in.Identity.Cluster != c.Cluster && !boltlog.Blank(in.Stored):
 		return why.StorageOther, "it belongs to the cluster " + in.Identity.Cluster
 	case err == nil:
 		return why.StorageSound, ""

@@ -75,6 +75,13 @@ func (n *Network) Second() {
 	}
 }
 
+// Narrow has the switch drop what is longer than 1000 bytes on its way to or from
+// device i, without a word, as a tunnel that was set up wrongly.
+func (n *Network) Narrow(i int) {
+	n.t.Helper()
+	ip(n.t, "-n", n.bridgeSpace(), "link set dev", port(i), "mtu 1000")
+}
+
 // Multicast lets multicast pass, or not: as many wireless networks do not, all
 // but what IPv6 needs to find a neighbour.
 func (n *Network) Multicast(passes bool) {

@@ -72,6 +72,25 @@ func (n *Network) lose(percent int, match string) {
 	run(n.t, []string{"ip", "netns", "exec", n.bridgeSpace(), "nft", "-f", "-"}, strings.Join(script, "\n")+"\n")
 }
 
+// Mute loses all UDP that device i sends, as a firewall does, while it hears all others.
+func (n *Network) Mute(i int, on bool) { n.t.Helper(); n.oneWay("mute", "iifname", i, on) }
+
+// Deafen loses all UDP that is sent to device i, while all others hear it.
+func (n *Network) Deafen(i int, on bool) { n.t.Helper(); n.oneWay("deaf", "oifname", i, on) }
+
+func (n *Network) oneWay(table, side string, i int, on bool) {
+	n.t.Helper()
+	NeedCommand(n.t, "nft", "nftables")
+	name := fmt.Sprintf("bridge %s%d", table, i)
+	script := []string{"add table " + name, "delete table " + name}
+	if on {
+		script = append(script, "add table "+name,
+			"add chain "+name+" way { type filter hook forward priority 0; policy accept; }",
+			fmt.Sprintf("add rule %s way %s %s meta l4proto udp counter drop", name, side, port(i)))
+	}
+	run(n.t, []string{"ip", "netns", "exec", n.bridgeSpace(), "nft", "-f", "-"}, strings.Join(script, "\n")+"\n")
+}
+
 // ClientIsolation keeps devices from reaching each other, as access points do for
 // their clients, while all others reach them and they those; or ends that.
 func (n *Network) ClientIsolation(on bool, devices ...int) {

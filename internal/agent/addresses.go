@@ -14,9 +14,12 @@ import (
 	"github.com/edgeraft/edgeraft/udpcomms"
 )
 
+// AddressesName is the file in the data directory that keeps where the other devices
+// were last.
+const AddressesName = "addresses"
+
 const (
-	addressesName = "addresses"
-	maxAddresses  = 64 << 10 // bytes read of the file
+	maxAddresses = 64 << 10 // bytes read of the file
 	// The addresses are looked at soon after the start, so that a power cut on
 	// the first day does not find none, and then now and then. They are written
 	// when there is a new one, but not more often than addressesPause says: the
@@ -40,7 +43,7 @@ type addresses struct {
 
 // loadAddresses reads the file and has each address tried.
 func (d *device) loadAddresses() *addresses {
-	a := &addresses{path: filepath.Join(d.cfg.DataDir, addressesName)}
+	a := &addresses{path: filepath.Join(d.cfg.DataDir, AddressesName)}
 	text, err := readAddresses(a.path)
 	if err == nil {
 		a.book, err = udpcomms.ParseBook(text)

@@ -178,7 +178,7 @@ func (a *agent) Join(ctx context.Context, text string) (api.Setup, error) {
 		if d.keys.ring().Has(key) {
 			return api.Setup{}, nil
 		}
-		return api.Setup{}, fmt.Errorf("join: this device has another key (%s); if this is a new key of the same cluster, use edgeraft join --add: %w",
+		return api.Setup{}, fmt.Errorf("join: this device has another key (%s); if this is a new key of the same cluster, use edgeraft join --add; if that was the wrong one, edgeraft join --replace-key: %w",
 			a.cfg.KeyFile, raft.ErrAlreadyFounded)
 	}
 	if err := storeKey(a.cfg, key); err != nil {

@@ -1,10 +1,14 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 // clockJump is by how much the wall clock may be corrected before that is worth
@@ -32,6 +36,62 @@ func clockWarnings(c *api.Clock, built time.Time) []api.Warning {
 		Message: fmt.Sprintf("The clock of this device says %s, before this program was made (%s). The cluster does not depend on it; what is written today, and times in the log, do.",
 			c.Time, built.UTC().Format(time.DateOnly)),
 	}}
+}
+
+// clockApart is by how much the clocks of two devices may differ before that is
+// worth a warning.
+const clockApart = time.Minute
+
+// leaderAhead is by how much the leader's clock is ahead of this device's, where
+// that is another and its clock is known.
+func leaderAhead(members []api.Member) *int64 {
+	for _, m := range members {
+		if m.Leader {
+			return m.ClockAheadMS
+		}
+	}
+	return nil
+}
+
+// apartWarnings tells of clocks that differ: on a follower of its own and the
+// leader's, on the leader of all. Which of two is wrong cannot be known; one that
+// differs from several is most likely that.
+func apartWarnings(c *api.Clock, members []api.Member) []api.Warning {
+	if !c.Plausible {
+		return nil // that is told already
+	}
+	leads := slices.ContainsFunc(members, func(m api.Member) bool { return m.Self && m.Leader })
+	known, first := 0, ""
+	var apart []string
+	for _, m := range members {
+		if m.Self || m.ClockAheadMS == nil || !leads && !m.Leader {
+			continue
+		}
+		known++
+		if ahead := time.Duration(*m.ClockAheadMS) * time.Millisecond; ahead.Abs() >= clockApart {
+			apart, first = append(apart, fmt.Sprintf("%s (%s) by %s", m.Name, show.ShortID(m.ID), signed(ahead))), cmp.Or(first, m.Name)
+		}
+	}
+	w := api.Warning{Code: "clock_differs", Next: "timedatectl status   (on " + first + ")"}
+	switch {
+	case len(apart) == 0:
+		return nil
+	case !leads:
+		w.Message, w.Next = "The clock of the leader differs from this device's, and one of the two is wrong: "+apart[0]+".", "timedatectl status   (here, and on "+first+")"
+	case len(apart) == known && known > 1:
+		w.Message, w.Next = "All other clocks differ from this device's, so this one is most likely wrong: "+strings.Join(apart, ", ")+".", "timedatectl status"
+	default:
+		w.Message = "Clocks differ from this device's: " + strings.Join(apart, ", ") + "."
+	}
+	return []api.Warning{w}
+}
+
+// signed shows a difference, to the second.
+func signed(d time.Duration) string {
+	if d = d.Round(time.Second); d > 0 {
+		return "+" + d.String()
+	}
+	return d.String()
 }
 
 // slowWrite is how long a write to the card may last before that is worth a

@@ -118,7 +118,7 @@ func (a *agent) newDevice(ring seal.Ring) (*device, error) {
 			MaxLogBytes:     a.cfg.Limits.LogBytes,
 			MaxTrailBytes:   a.cfg.Limits.LogBytes / trailShare,
 		},
-		Tick: tick, Name: a.cfg.Name, Version: build.Version(), Session: newSession(), SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
+		Tick: tick, Name: a.cfg.Name, Version: build.Version(), Session: newSession(), Wall: wall, SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
 		ManualJoin: a.cfg.Join == config.JoinManual, MaxVoters: a.cfg.MaxVoters, DeadAfter: a.cfg.DeadAfter, Replaces: id.Replaces,
 		CommitWindow: window, AdaptiveWindow: adaptive,
 	}, server.Parts{Comms: comms, Log: &diskReporter{Log: a.db, log: a.log, dir: a.cfg.DataDir}, App: a.top, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader, told: a.changed, grace: a.cfg.Timing.Election}}, a.opened.Stored)

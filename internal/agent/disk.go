@@ -1,9 +1,12 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
+	"time"
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/boltlog"
@@ -55,16 +58,49 @@ func (a *agent) diskWarnings(s api.Storage) []api.Warning {
 	return nil
 }
 
-// memberDiskWarnings tells, on the leader, of other members whose disks are full.
-func memberDiskWarnings(members []api.Member) []api.Warning {
+// memberDiskWarnings tells, on the leader, of other members whose disks are full:
+// of all at once where they are so many that nothing can be committed.
+func memberDiskWarnings(members []api.Member, silence time.Duration) []api.Warning {
+	if w, ok := majorityFull(members, silence); ok {
+		return []api.Warning{w}
+	}
 	var ws []api.Warning
 	for _, m := range members {
 		if m.DiskShort && !m.Self {
-			ws = append(ws, api.Warning{Code: "member_disk_full",
-				Message: fmt.Sprintf("The disk of member %s (%s) is full; see edgeraft status there.", m.Name, m.ID[:8])})
+			ws = append(ws, api.Warning{Code: "member_disk_full", Next: "edgeraft why   (on " + m.Name + ")",
+				Message: fmt.Sprintf("The disk of member %s (%s) is full; it goes on by itself when there is room.", m.Name, m.ID[:8])})
 		}
 	}
 	return ws
+}
+
+func majorityFull(members []api.Member, silence time.Duration) (api.Warning, bool) {
+	voters, able := 0, 0
+	var full, silent []string
+	first := ""
+	for _, m := range members {
+		if m.Role != raft.Voter.String() {
+			continue
+		}
+		voters++
+		switch name := fmt.Sprintf("%s (%s)", m.Name, show.ShortID(m.ID)); {
+		case !m.Self && (m.LastContactMS == nil || time.Duration(*m.LastContactMS)*time.Millisecond >= silence):
+			silent = append(silent, name)
+		case m.DiskShort:
+			full, first = append(full, name), cmp.Or(first, m.Name)
+		default:
+			able++
+		}
+	}
+	quorum := voters/2 + 1
+	if len(full) == 0 || able >= quorum {
+		return api.Warning{}, false
+	}
+	text := fmt.Sprintf("Nothing can be committed: %d of %d voters must have room on their disks, and %d have; full: %s", quorum, voters, able, strings.Join(full, ", "))
+	if len(silent) > 0 {
+		text += "; not heard: " + strings.Join(silent, ", ")
+	}
+	return api.Warning{Code: "majority_full", Message: text + ".", Next: "df -h /var/lib/edgeraft   (on " + first + ")"}, true
 }
 
 // explainStorage adds to an error of opening the database what it would take.

@@ -108,9 +108,13 @@ func (a *agent) ChangeKeys(ctx context.Context, change api.KeyChange) (api.KeyCh
 	if err != nil {
 		return api.KeyChanged{}, err
 	}
-	next, err := ChangedRing(d.keys.ring(), change)
+	next, err := changedRing(d.keys.ring(), change)
 	if err != nil {
 		return api.KeyChanged{}, err
+	}
+	if change.Action == api.KeyReplace && st.Leader != "" {
+		return api.KeyChanged{}, fmt.Errorf("%w: with the key that this device has it finds a leader, so that is the right one; the key of a cluster is changed by edgeraft keygen --rotate, and edgeraft join --as-new KEY takes this device to another cluster",
+			app.ErrKeysInUse)
 	}
 	if waiting := d.keyStatus(st).Waiting; change.Action == api.KeyDropOld && !change.Force && len(waiting) > 0 {
 		return api.KeyChanged{}, fmt.Errorf("%w: not known to have the new key, and to prefer it: %s; give it to them (edgeraft join --add), or wait until they are heard",
@@ -130,8 +134,8 @@ func (a *agent) ChangeKeys(ctx context.Context, change api.KeyChange) (api.KeyCh
 	return done, nil
 }
 
-// ChangedRing is the ring after a change.
-func ChangedRing(r seal.Ring, change api.KeyChange) (next seal.Ring, err error) {
+// changedRing is the ring after a change.
+func changedRing(r seal.Ring, change api.KeyChange) (next seal.Ring, err error) {
 	switch change.Action {
 	case api.KeyRotate:
 		next, err = r.Rotate()
@@ -142,7 +146,9 @@ func ChangedRing(r seal.Ring, change api.KeyChange) (next seal.Ring, err error) 
 		if keyErr != nil {
 			return seal.Ring{}, fmt.Errorf("%w: %w", app.ErrBadKey, keyErr)
 		}
-		next, err = r.Add(key)
+		if next, err = seal.NewRing(key); change.Action == api.KeyAdd {
+			next, err = r.Add(key)
+		}
 	}
 	if err != nil {
 		return seal.Ring{}, fmt.Errorf("%w: %w", app.ErrKeysInUse, err)

@@ -88,3 +88,30 @@ func StartOverOffline(ctx context.Context, cfg config.Config, key seal.Key, newK
 	}
 	return startOverFiles(cfg, key, newKey)
 }
+
+// ChangeKeysOffline changes the key file while no agent runs. What members have
+// is not known then.
+func ChangeKeysOffline(cfg config.Config, change api.KeyChange) (api.KeyChanged, error) {
+	if change.Action == api.KeyDropOld && !change.Force {
+		return api.KeyChanged{}, errors.New("drop the old key: no agent is running, so it is not known whether the members have the new one; start it first, or give --force")
+	}
+	if err := actAsOwner(cfg.DataDir, ""); err != nil {
+		return api.KeyChanged{}, fmt.Errorf("change the keys of this device: %w", err)
+	}
+	ring, err := seal.ReadRing(cfg.KeyFile)
+	if err != nil && change.Action != api.KeyReplace { // whatever the file holds
+		return api.KeyChanged{}, fmt.Errorf("change the keys of this device: %w", err)
+	}
+	next, err := changedRing(ring, change)
+	if err != nil {
+		return api.KeyChanged{}, err
+	}
+	if err := seal.WriteRing(cfg.KeyFile, next); err != nil {
+		return api.KeyChanged{}, err
+	}
+	done := api.KeyChanged{Keys: api.Keys{Preferred: next.First().ID().String()}}
+	if change.Action == api.KeyRotate {
+		done.Key = next.First().Text()
+	}
+	return done, nil
+}

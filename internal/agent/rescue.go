@@ -249,7 +249,7 @@ func (d *device) startedOver() bool {
 func foreignWarning(st server.Status, ago time.Duration) api.Warning {
 	other := st.Drops.LastForeign
 	w := api.Warning{
-		Code: "foreign_cluster", Next: "edgeraft status   (on that device)",
+		Code: "foreign_cluster", Next: "edgeraft join --as-new   (on each device of the one to be given up)",
 		Message: fmt.Sprintf("%s It was heard from %s %v ago.", foreignText(st.Cluster, other), st.Drops.LastForeignFrom, ago.Round(time.Second)),
 	}
 	switch {

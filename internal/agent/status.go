@@ -56,10 +56,12 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	keys := d.keyStatus(st)
 	s.Keys = &keys
 	s.Storage.WritingMS = st.Writing.Milliseconds()
-	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), memberDiskWarnings(s.Members)...)
+	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), memberDiskWarnings(s.Members, d.silenceLimit())...)
 	s.Warnings = append(s.Warnings, keyWarnings(keys)...)
 	s.Warnings = append(s.Warnings, cardWarnings(s.Storage.Card)...)
 	s.Warnings = append(append(s.Warnings, writeWarnings(st.Writing)...), clockWarnings(s.Clock, build.Time)...)
+	s.Clock.LeaderAheadMS = leaderAhead(s.Members)
+	s.Warnings = append(s.Warnings, apartWarnings(s.Clock, s.Members)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
 	return s, nil
 }
@@ -111,6 +113,10 @@ func memberList(st server.Status, contacts map[raft.NodeID]contact, self raft.No
 		}
 		if a, ok := st.Known[m.ID]; ok {
 			am.Level, am.Version = a.Level, a.Version
+			if ahead, ok := a.ClockAhead(wall()); ok && m.ID != self {
+				ms := ahead.Milliseconds()
+				am.ClockAheadMS = &ms
+			}
 		}
 		if m.ID == self {
 			am.Level, am.Version = spokenLevel(), build.Version()
@@ -154,7 +160,7 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 	case st.Founding != nil:
 		ws = append(ws, d.foundingWarning(st.Founding))
 	case len(st.Config.Members) == 0:
-		add("no_cluster", "edgeraft init   (first device only)",
+		add("no_cluster", "sudo edgeraft doctor   (why is nobody heard?), or, on the first device only: edgeraft init",
 			"No member of the cluster %q with this key has been found yet (%s).", d.cfg.Cluster, d.searching())
 	case st.Removed:
 		add("removed", "edgeraft members add "+string(d.self)+"   (on a member)",
@@ -173,9 +179,7 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("storage_kept", "rm "+filepath.Join(d.cfg.DataDir, boltlog.DamagedName), "The storage of this device was damaged, and has healed. Delete %s when you have looked at it; if it happens again, replace the card.",
 			filepath.Join(d.cfg.DataDir, boltlog.DamagedName))
 	}
-	if from, reason := d.comms.stranger(); reason != "" {
-		add("stranger", "edgeraft status   (on that device)", "Packets that cannot be read arrive from %s (%s): a device with another key or cluster name?", from, reason)
-	}
+	ws = append(append(ws, d.oneWayWarnings(st)...), d.unreadableWarnings(st)...)
 	ws = append(ws, brokerWarnings(d.comms.brokerStatus(), d.self)...)
 	ws = append(ws, d.strangerWarnings(st)...)
 	ws = append(ws, oldest(st, spokenLevel())...)
@@ -240,7 +244,7 @@ func (d *device) votersHeard(st server.Status) int {
 func urgent(ws []api.Warning) bool {
 	for _, w := range ws {
 		switch w.Code {
-		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full", "disk_full":
+		case "no_leader", "removed", "no_cluster", "founding", "not_admitted", "log_full", "disk_full", "majority_full", "one_way":
 			return true
 		}
 	}

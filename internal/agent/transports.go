@@ -100,10 +100,7 @@ func (t *transports) startMQTT(cfg config.Config, self raft.NodeID, sealer *seal
 	}
 	return mqttcomms.Start(mqttcomms.Config{
 		Cluster: cfg.Cluster, Self: self, Seal: sealer,
-		Access: mqttcomms.Access{
-			Brokers: cfg.MQTT.Brokers, User: cfg.MQTT.User, PasswordFile: cfg.MQTT.PasswordFile,
-			CAFile: cfg.MQTT.CAFile, CertFile: cfg.MQTT.CertFile, KeyFile: cfg.MQTT.KeyFile,
-		},
+		Access:    cfg.Access(),
 		KeepAlive: cfg.KeepAlive(), Expiry: cfg.Timing.Election, MaxPacket: cfg.MQTT.MaxPacket,
 		Found: tell(true), Lost: tell(false), Logger: logger,
 	})
@@ -193,19 +190,19 @@ func (t *transports) contact(id raft.NodeID) (c contact) {
 }
 
 // stranger is why packets of somebody cannot be read, and from where, where that
-// was lately; "" else.
-func (t *transports) stranger() (from, reason string) {
+// was lately; nil else.
+func (t *transports) stranger() (from string, reason error) {
 	if t.udp != nil {
-		if s := t.udp.Stats().LastStranger; s.Reason != "" && s.Ago < strangerFor {
+		if s := t.udp.Stats().LastStranger; s.Reason != nil && s.Ago < strangerFor {
 			return s.Addr.String(), s.Reason
 		}
 	}
 	if t.mqtt != nil {
-		if s := t.mqtt.Stats(); s.Stranger != "" && s.StrangerAgo < strangerFor {
-			return "the MQTT broker", s.Stranger
+		if s := t.mqtt.Stats().LastStranger; s.Reason != nil && s.Ago < strangerFor {
+			return "the MQTT broker", s.Reason
 		}
 	}
-	return "", ""
+	return "", nil
 }
 
 // traffic is what all transports did.
@@ -251,11 +248,11 @@ func brokerWarnings(m *api.MQTT, self raft.NodeID) (ws []api.Warning) {
 		if why == "" {
 			why = "not yet"
 		}
-		ws = append(ws, api.Warning{Code: "mqtt_disconnected", Message: fmt.Sprintf("No connection to the MQTT broker %s for %v: %s.",
+		ws = append(ws, api.Warning{Code: "mqtt_disconnected", Next: "sudo edgeraft doctor   (it tries the broker)", Message: fmt.Sprintf("No connection to the MQTT broker %s for %v: %s.",
 			m.Broker, (time.Duration(m.ForMS) * time.Millisecond).Round(time.Second), why)})
 	}
 	for _, what := range slices.Sorted(slices.Values(m.Refused)) {
-		ws = append(ws, api.Warning{Code: "mqtt_refused", Message: fmt.Sprintf("The MQTT broker does not allow %s. Its access control must let the client %s use the topics in docs/mqtt.md.", what, self)})
+		ws = append(ws, api.Warning{Code: "mqtt_refused", Next: "sudo nano /etc/mosquitto/acl   (on the broker, or wherever its access control is; docs/mqtt.md has the lines)", Message: fmt.Sprintf("The MQTT broker does not allow %s. Its access control must let the client %s use the topics in docs/mqtt.md.", what, self)})
 	}
 	return ws
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -27,6 +28,11 @@ type Source struct {
 	Flags map[string]string // settings given as flags, by key
 }
 
+// Path is where the configuration file is, or would be.
+func (from Source) Path() string {
+	return cmp.Or(from.File, from.Host.Env[envConfig], from.Host.ConfigFile())
+}
+
 // Load builds the configuration: the defaults, over them the file, over
 // that the environment, over that the flags. It returns all that is wrong, not
 // only the first, each naming its file and line, its variable or its flag.
@@ -42,14 +48,8 @@ func Load(from Source) (Config, map[string]string, error) {
 		}
 	}
 
-	path, wanted := from.File, from.File != ""
-	if !wanted {
-		path, wanted = from.Host.Env[envConfig], from.Host.Env[envConfig] != ""
-	}
-	if !wanted {
-		path = from.Host.ConfigFile()
-	}
-	fail(readConfigFile(&c, origins, path, wanted))
+	wanted := from.File != "" || from.Host.Env[envConfig] != ""
+	fail(readConfigFile(&c, origins, from.Path(), wanted))
 	fail(applyEnv(&c, origins, from.Host.Env))
 	for _, s := range Settings {
 		if text, ok := from.Flags[s.Key]; ok {

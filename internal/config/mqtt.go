@@ -35,15 +35,24 @@ const (
 	keepAliveSecond = 20 * time.Second
 )
 
-func (c *Config) uses(transport string) bool { return slices.Contains(c.Transports, transport) }
+// Uses reports whether a transport is among those configured.
+func (c *Config) Uses(transport string) bool { return slices.Contains(c.Transports, transport) }
 
 // settle sets what was not set and depends on other settings.
 func (c *Config) settle(origins map[string]string) {
-	if !c.uses(TransportMQTT) {
+	if !c.Uses(TransportMQTT) {
 		return
 	}
 	if origins["timing.heartbeat"] == "" && origins["timing.election"] == "" {
 		c.Timing.Heartbeat, c.Timing.Election = mqttHeartbeat, mqttElection
+	}
+}
+
+// Access is how to get at the brokers.
+func (c *Config) Access() mqttcomms.Access {
+	return mqttcomms.Access{
+		Brokers: c.MQTT.Brokers, User: c.MQTT.User, PasswordFile: c.MQTT.PasswordFile,
+		CAFile: c.MQTT.CAFile, CertFile: c.MQTT.CertFile, KeyFile: c.MQTT.KeyFile,
 	}
 }
 
@@ -52,7 +61,7 @@ func (c *Config) KeepAlive() time.Duration {
 	switch {
 	case c.MQTT.KeepAlive != 0:
 		return c.MQTT.KeepAlive
-	case c.uses(TransportUDP):
+	case c.Uses(TransportUDP):
 		return keepAliveSecond
 	}
 	return keepAliveAlone

@@ -34,7 +34,7 @@ var mayImport = map[string]row{
 	"examples/bankteller":        {ours: []string{"*"}},
 	"examples/bankteller/client": {ours: []string{"app/api", "app/client"}},
 	"examples/bankteller/teller": {ours: []string{"raft"}},
-	"integration":                {modules: []string{"github.com/miekg/dns"}}, // tests only
+	"integration":                {modules: []string{"github.com/miekg/dns", "go.etcd.io/bbolt"}}, // tests only
 	"integration/lab":            {},
 	"integration/systemd":        {},                                                                // tests only
 	"internal/compare":           {ours: []string{"raft"}, modules: []string{"go.etcd.io/raft/v3"}}, // a module of its own
@@ -42,16 +42,18 @@ var mayImport = map[string]row{
 	"internal/compare/storage": {modules: []string{ // tests only; a module of its own
 		"github.com/hashicorp", "go.etcd.io/etcd/server/v3", "go.etcd.io/raft/v3", "go.uber.org/zap", "golang.org/x/sys",
 	}},
-	"internal/agent":    {ours: []string{"*"}, modules: []string{"github.com/coreos/go-systemd/v22", "golang.org/x/sys"}},
-	"internal/build":    {},
-	"internal/config":   {ours: []string{"internal/show", "mqttcomms", "raft", "raft/server"}, modules: []string{"github.com/BurntSushi/toml"}},
-	"internal/show":     {},
-	"internal/doctor":   {modules: []string{"golang.org/x/sys"}},
+	"internal/agent":   {ours: []string{"*"}, modules: []string{"github.com/coreos/go-systemd/v22", "golang.org/x/sys"}},
+	"internal/build":   {},
+	"internal/config":  {ours: []string{"internal/show", "mqttcomms", "raft", "raft/server"}, modules: []string{"github.com/BurntSushi/toml"}},
+	"internal/show":    {},
+	"internal/traffic": {},
+	// It looks through the adapters' own eyes, and wires nothing.
+	"internal/doctor":   {ours: []string{"app/api", "discovery", "internal/card", "mqttcomms", "raft", "udpcomms"}, modules: []string{"golang.org/x/sys"}},
 	"internal/house":    {},
 	"internal/powercut": {modules: []string{"github.com/hanwen/go-fuse/v2"}}, // for tests only
 	"internal/paths":    {ours: []string{"raft"}},
 	"internal/seal":     {ours: []string{"raft"}, modules: []string{"golang.org/x/crypto"}},
-	"mqttcomms": {ours: []string{"internal/seal", "raft", "raft/wire"}, modules: []string{"github.com/eclipse/paho.golang"},
+	"mqttcomms": {ours: []string{"internal/seal", "internal/traffic", "raft", "raft/wire"}, modules: []string{"github.com/eclipse/paho.golang"},
 		tests: []string{"github.com/mochi-mqtt/server/v2"}},
 	"internal/why": {ours: []string{"app/api"}},
 	"raft": {notStd: []string{
@@ -60,7 +62,7 @@ var mayImport = map[string]row{
 	"raft/rafttest": {ours: []string{"app/kv", "app/kv/kvtest", "app/once", "raft"}}, // for tests only
 	"raft/server":   {ours: []string{"raft"}},
 	"raft/wire":     {ours: []string{"raft"}, modules: []string{"github.com/fxamacker/cbor/v2"}},
-	"udpcomms":      {ours: []string{"internal/seal", "raft", "raft/wire"}},
+	"udpcomms":      {ours: []string{"internal/seal", "internal/traffic", "raft", "raft/wire"}, modules: []string{"golang.org/x/sys"}},
 }
 
 // testModules may be imported by every test, beside what its package may. A
@@ -71,17 +73,17 @@ var testModules = []string{"go.uber.org/goleak", "github.com/anishathalye/porcup
 var soleImporters = map[string][]string{
 	"github.com/fxamacker/cbor/v2":    {"raft/wire"},
 	"go.etcd.io/raft/v3":              {"internal/compare", "internal/compare/storage"},
-	"go.etcd.io/bbolt":                {"boltlog"},
+	"go.etcd.io/bbolt":                {"boltlog", "integration"},
 	"github.com/grandcat/zeroconf":    {"discovery"},
 	"github.com/miekg/dns":            {"discovery", "integration"},
 	"raft/server":                     {"internal/agent", "internal/config", "examples/bankteller"},
 	"boltlog":                         {"cmd/edgeraft", "internal/agent", "examples/bankteller"},
-	"udpcomms":                        {"internal/agent", "examples/bankteller"},
-	"mqttcomms":                       {"internal/agent", "internal/config", "examples/bankteller"},
+	"udpcomms":                        {"internal/agent", "internal/doctor", "examples/bankteller"},
+	"mqttcomms":                       {"internal/agent", "internal/config", "internal/doctor", "examples/bankteller"},
 	"internal/paths":                  {"internal/agent", "examples/bankteller"},
 	"github.com/eclipse/paho.golang":  {"mqttcomms"},
 	"github.com/mochi-mqtt/server/v2": {}, // no product code at all
-	"discovery":                       {"cmd/edgeraft", "internal/agent", "examples/bankteller"},
+	"discovery":                       {"cmd/edgeraft", "internal/agent", "internal/doctor", "examples/bankteller"},
 }
 
 func (r row) allows(i imported, test bool) bool {

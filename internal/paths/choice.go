@@ -32,6 +32,7 @@ type link struct {
 	// sure: a probe was answered since it last broke, so that it works both ways.
 	// That something is heard by it shows one way only.
 	sure, broken bool
+	brokenAt     time.Time // where broken: since when
 	probeAt      time.Time
 	pause        time.Duration // to the next probe of a broken one
 }
@@ -80,7 +81,7 @@ func (c *Comms) refresh(p *peer, i int, now time.Time) {
 		}
 	}
 	if !l.broken && (overdue(l.asking, now, c.cfg.Patience) || overdue(l.owed, now, c.cfg.Patience)) {
-		l.broken, l.sure, l.pause, l.probeAt = true, false, 0, now
+		l.broken, l.sure, l.pause, l.probeAt, l.brokenAt = true, false, 0, now, now
 	}
 }
 
@@ -204,8 +205,31 @@ type Link struct {
 	Path      string
 	Used      bool // alone; where no path is, all are
 	Broken    bool
+	Since     time.Time // where broken: since when
 	Heard     time.Time // zero for never
 	RoundTrip time.Duration
+}
+
+// Ask probes a path that was not for a moment, for somebody who looks at it: whether
+// it answers is seen in Links soon after. Where there are several paths it does
+// nothing: who looks must not change which is used.
+func (c *Comms) Ask(id raft.NodeID) {
+	if len(c.cfg.Paths) > 1 {
+		return
+	}
+	now, ask := time.Now(), false
+	c.mu.Lock()
+	if p := c.peers[id]; p != nil {
+		c.refresh(p, 0, now)
+		l := &p.links[0]
+		if ask = !l.broken && l.owed.IsZero() && now.Sub(l.echoed) >= askEvery; ask {
+			l.probed(now, c.cfg.Patience)
+		}
+	}
+	c.mu.Unlock()
+	if ask {
+		c.cfg.Paths[0].Path.Probe(id)
+	}
 }
 
 // Links tells of all paths to a device, in the order of preference.
@@ -224,6 +248,7 @@ func (c *Comms) Links(id raft.NodeID) []Link {
 		c.refresh(p, i, now)
 		l := p.links[i]
 		out[i].Used, out[i].Broken, out[i].Heard, out[i].RoundTrip = p.use == i && l.works(now), l.broken, l.heard, l.roundTrip
+		out[i].Since = l.brokenAt
 	}
 	return out
 }

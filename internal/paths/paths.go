@@ -61,6 +61,8 @@ const (
 	// A broken path is probed again after repairFirst, doubling to repairAtMost.
 	repairFirst  = 500 * time.Millisecond
 	repairAtMost = 15 * time.Second
+	// askEvery is how long after an answer a path is not asked again by Ask.
+	askEvery = 2 * time.Second
 	// fresh is how long a sign of life shows that a path works.
 	fresh = 3 * probeEvery
 	// certainFor is how long a sign of life lets a path be used alone, if that is

@@ -390,6 +390,58 @@ func TestOneWayEach(t *testing.T) {
 	})
 }
 
+// Who looks at the only path learns soon that it works in one direction only, and
+// since when, though the other is heard all the time; and that it works again. Of
+// several paths none is probed because somebody looks.
+func TestAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		only := newCable(time.Millisecond)
+		p := newPair(t, only)
+		look := func() Link {
+			p.follower.Ask(alice)
+			pass(testWait + 100*time.Millisecond)
+			return p.follower.Links(alice)[0]
+		}
+		pass(10 * time.Second)
+		if l := look(); l.Broken {
+			t.Errorf("%+v", l)
+		}
+		only.setCut(bob, alice, true)
+		pass(askEvery)
+		began := time.Now()
+		if l := look(); !l.Broken || l.Since.Before(began) || time.Since(l.Heard) > 2*heartbeat {
+			t.Errorf("cut one way: %+v", l)
+		}
+		pass(10 * time.Second)
+		if l := look(); !l.Broken || l.Since.Sub(began) > time.Second {
+			t.Errorf("cut one way, for a while: %+v", l)
+		}
+		only.setCut(bob, alice, false)
+		pass(repairAtMost + time.Second)
+		if l := look(); l.Broken {
+			t.Errorf("healed: %+v", l)
+		}
+		before := only.count()
+		for range 100 {
+			p.follower.Ask(alice)
+		}
+		if n := only.count() - before; n > 1 {
+			t.Errorf("%d probes at once", n)
+		}
+		p.end()
+
+		first, second := newCable(time.Millisecond), newCable(time.Millisecond)
+		p = newPair(t, first, second)
+		pass(10 * time.Second)
+		before = first.count() + second.count()
+		p.follower.Ask(alice)
+		if n := first.count() + second.count() - before; n > 0 {
+			t.Errorf("%d probes where there are two paths", n)
+		}
+		p.end()
+	})
+}
+
 // A path by which a device is heard that does not hear by it itself is not gone
 // back to, however much comes by it.
 func TestHeardByADeafPath(t *testing.T) {

@@ -6,8 +6,6 @@ package why
 
 import (
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/edgeraft/edgeraft/app/api"
 )
@@ -51,10 +49,13 @@ type Input struct {
 // Local is what can be seen without the agent.
 type Local struct {
 	Config      string // what is wrong with the configuration, "" for nothing
+	ConfigFile  string // where it is, or would be
 	Storage     Storage
 	StorageText string // of the error, "" for none
 	DataDir     string
 	Key         string // what is wrong with the key file, "" for nothing
+	KeyFile     string
+	KeyOpen     bool   // what is wrong is that others may read it
 	Service     string // of systemd: active, activating, failed, inactive; "" unknown
 	LastError   string // the agent's last words in the journal, "" unknown
 	FreeBytes   *uint64
@@ -124,20 +125,29 @@ var unanswered = []cause{
 		return "The agent is there but does not answer: it is stopped, stuck or overloaded.", "sudo systemctl restart edgeraft"
 	}, false},
 	{"config_wrong", func(in Input) (string, string) {
-		return prefixed("The agent cannot start with its configuration: ", in.Local.Config), "sudo nano /etc/edgeraft/edgeraft.toml"
+		return prefixed("The agent cannot start with its configuration: ", in.Local.Config), "sudo nano " + in.Local.ConfigFile
 	}, false},
 	storageIs("copied_device", StorageCopied, "This device's data directory %s was found to be a copy of another device's, so the agent refuses to run on it.",
-		"edgeraft join --as-new"),
+		"sudo edgeraft join --as-new"),
 	storageIs("storage_damaged", StorageDamaged, "The database in %s is damaged.",
 		"sudo systemctl restart edgeraft   (it then puts it aside and takes its place again)"),
 	storageIs("storage_lost", StorageLost, "The database in %s is gone, though this device had one.",
 		"sudo systemctl restart edgeraft   (it then takes its place again as a new device)"),
 	storageIs("storage_newer", StorageNewer, "The database in %s was written by a newer version of edgeraft.",
 		"sudo apt install edgeraft   (the newer version again)"),
-	storageIs("storage_other", StorageOther, "The database in %s is of another cluster or another device than the configuration says.",
-		"edgeraft doctor"),
+	{"storage_other", func(in Input) (string, string) {
+		if in.Local.Storage != StorageOther {
+			return "", ""
+		}
+		return fmt.Sprintf("The database in %s is of another cluster or another device than the configuration says: %s.", in.Local.DataDir, in.Local.StorageText),
+			"sudo nano " + in.Local.ConfigFile + "   (cluster and data_dir as they were)"
+	}, false},
 	{"key_unusable", func(in Input) (string, string) {
-		return prefixed("The agent cannot start, since its key file cannot be used: ", in.Local.Key), "edgeraft doctor"
+		next := "sudo edgeraft join --replace-key KEY   (KEY is what sudo cat " + in.Local.KeyFile + " prints on a member)"
+		if in.Local.KeyOpen {
+			next = "sudo chmod 600 " + in.Local.KeyFile
+		}
+		return prefixed("The agent cannot start, since its key file cannot be used: ", in.Local.Key), next
 	}, false},
 	{"disk_full", func(in Input) (string, string) {
 		if in.Local.FreeBytes == nil || *in.Local.FreeBytes > 1<<20 {
@@ -183,130 +193,4 @@ func prefixed(prefix, text string) string {
 		return ""
 	}
 	return prefix + text
-}
-
-// stuckAfter is how long one write may last before it is the cause of anything.
-const stuckAfter = 15 * time.Second
-
-// answered is why a device that says all this cannot do its work.
-var answered = []cause{
-	{"storage_failed", func(in Input) (string, string) {
-		return prefixed("The storage of this device failed, so it must not go on: ", in.Status.Storage.Error), "sudo systemctl restart edgeraft"
-	}, false},
-	{"disk_stuck", func(in Input) (string, string) {
-		d := time.Duration(in.Status.Storage.WritingMS) * time.Millisecond
-		if d < stuckAfter {
-			return "", ""
-		}
-		return fmt.Sprintf("The disk of this device is stuck: one write has lasted %v so far.", d.Round(time.Second)), "dmesg | tail"
-	}, false},
-	warned("disk_full", false),
-	warned("no_key", false),
-	warned("starting", false),
-	warned("recovered_without", false),
-	{"wrong_key", func(in Input) (string, string) {
-		w, ok := find(in.Status, "stranger")
-		if !ok || in.Status.Node.State != "waiting_for_cluster" {
-			return "", ""
-		}
-		return "This device finds no cluster, and its key may be the wrong one. " + w.Message, "on the device with the wrong key delete its key_file, restart its agent, and type: edgeraft join KEY"
-	}, false},
-	{"broker_only", brokerDown, false},
-	warned("founding", false),
-	warned("not_admitted", false),
-	warned("no_cluster", false),
-	warned("removed", false),
-	{"no_quorum", noQuorum, false},
-	warned("no_leader", false),
-	{"second_cluster", func(in Input) (string, string) {
-		w, _ := find(in.Status, "foreign_cluster")
-		return w.Message, w.Next
-	}, false},
-	{"copied_device", func(in Input) (string, string) {
-		w, _ := find(in.Status, "copied_device")
-		return w.Message, w.Next
-	}, false},
-	warned("key_missing", false),
-	warned("log_full", false),
-	warned("snapshot_too_large", false),
-	{"unhealthy", func(in Input) (string, string) {
-		if in.Status.Healthy {
-			return "", ""
-		}
-		if len(in.Status.Warnings) > 0 {
-			return in.Status.Warnings[0].Message, in.Status.Warnings[0].Next
-		}
-		return fmt.Sprintf("This device is %s, and knows no leader.", in.Status.Node.State), "edgeraft status"
-	}, false},
-}
-
-func find(s api.Status, code string) (api.Warning, bool) {
-	for _, w := range s.Warnings {
-		if w.Code == code {
-			return w, true
-		}
-	}
-	return api.Warning{}, false
-}
-
-// warned is a cause that the agent names itself.
-func warned(code string, whole bool) cause {
-	return cause{code, func(in Input) (string, string) {
-		w, _ := find(in.Status, code)
-		return w.Message, w.Next
-	}, whole}
-}
-
-// brokerDown: nobody can be heard, because all goes through a broker.
-func brokerDown(in Input) (string, string) {
-	w, ok := find(in.Status, "mqtt_disconnected")
-	if !ok {
-		w, ok = find(in.Status, "mqtt_refused")
-	}
-	if !ok || in.Status.Cluster.Leader != "" {
-		return "", ""
-	}
-	for _, m := range in.Status.Members {
-		if m.Transport == "udp" && heard(m) {
-			return "", ""
-		}
-	}
-	return w.Message, w.Next
-}
-
-// heardFor is how long ago a member may have been heard to count as there.
-const heardFor = 5 * time.Second
-
-func heard(m api.Member) bool {
-	return m.Self || m.LastContactMS != nil && time.Duration(*m.LastContactMS)*time.Millisecond < heardFor
-}
-
-// noQuorum says who is missing, and since when.
-func noQuorum(in Input) (string, string) {
-	s := in.Status
-	voters, missing := 0, []string{}
-	for _, m := range s.Members {
-		if m.Role != "voter" {
-			continue
-		}
-		voters++
-		if heard(m) {
-			continue
-		}
-		since := "since this device started"
-		if m.LastContactMS != nil {
-			since = fmt.Sprintf("for %v", (time.Duration(*m.LastContactMS) * time.Millisecond).Round(time.Second))
-		}
-		missing = append(missing, fmt.Sprintf("%s (%.8s, not heard %s)", m.Name, m.ID, since))
-	}
-	quorum := voters/2 + 1
-	if s.Cluster.Leader != "" || s.Node.State != "member" || voters-len(missing) >= quorum {
-		return "", ""
-	}
-	text := fmt.Sprintf("There is no quorum: %d of %d voters are needed and %d are heard; missing: %s.",
-		quorum, voters, voters-len(missing), strings.Join(missing, ", "))
-	if w, ok := find(s, "stranger"); ok {
-		return text + " " + w.Message, w.Next
-	}
-	return text, "ping them, and look at edgeraft status there; if they are gone for good: edgeraft recover"
 }

@@ -83,6 +83,12 @@ func TestDiagnose(t *testing.T) {
 		{"a second cluster", with(func(s *api.Status) { warn(s, "foreign_cluster") }), "second_cluster", "foreign_cluster"},
 		{"a copied device", with(func(s *api.Status) { warn(s, "copied_device") }), "copied_device", "copied_device"},
 		{"the broker is gone", with(func(s *api.Status) { lost(s); warn(s, "mqtt_disconnected") }), "broker_only", "mqtt_disconnected"},
+		{"two of three are full", with(func(s *api.Status) { warn(s, "member_missing", "majority_full") }), "majority_full", "majority_full"},
+		{"it is not heard", with(func(s *api.Status) { warn(s, "one_way") }), "one_way", "one_way"},
+		{"another name", with(func(s *api.Status) {
+			s.Node.State, s.Members = "waiting_for_cluster", nil
+			warn(s, "no_cluster", "other_name")
+		}), "wrong_name", "may be the wrong one. It is other_name"},
 		{"the log is full", with(func(s *api.Status) { warn(s, "log_full") }), "log_full", "log_full"},
 		{"something else", with(func(s *api.Status) { warn(s, "of_the_future") }), "unhealthy", "of_the_future"},
 

@@ -108,6 +108,9 @@ type Config struct {
 	Name string
 	// Version is the version of this program, for the others' status.
 	Version string
+	// Wall is the wall clock, which the others are told of now and then, so that
+	// people learn of one that is wrong; nil: they are not. Nothing depends on it.
+	Wall func() time.Time
 	// Session is a random number of this run, which tells it from those of copies
 	// of its storage; 0: none are looked for.
 	Session uint64

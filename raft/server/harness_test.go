@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -211,6 +212,8 @@ type device struct {
 	replaces []raft.NodeID
 	// expect is with how many it founds a cluster, itself among them; 0: it does not.
 	expect int
+	// ahead is by how much its wall clock is wrong, in nanoseconds.
+	ahead atomic.Int64
 }
 
 type world struct {
@@ -271,7 +274,7 @@ func (w *world) boot(d *device, m Monitor) {
 			Founding: raft.FoundingConfig{Expect: d.expect, Name: "device", MaxVoters: 5},
 		},
 		SnapshotBytes: w.snapshotBytes, CommitWindow: w.window,
-		Tick: testTick, Session: (h.Sum64() ^ d.salt) | 1, Version: fmt.Sprint("1.", d.level), Name: "device " + string(d.id[:4]), MaxVoters: 5, Replaces: d.replaces,
+		Tick: testTick, Session: (h.Sum64() ^ d.salt) | 1, Wall: d.wall, Version: fmt.Sprint("1.", d.level), Name: "device " + string(d.id[:4]), MaxVoters: 5, Replaces: d.replaces,
 	}, Parts{Comms: w.lan.port(d.id), Log: d.card, App: app, Monitor: m}, d.card.stored)
 	if err != nil {
 		w.t.Fatal(err)
@@ -280,6 +283,9 @@ func (w *world) boot(d *device, m Monitor) {
 	d.Server, d.stop, d.ended = s, cancel, make(chan error, 1)
 	go func() { d.ended <- s.Run(ctx) }()
 }
+
+// wall is what the device's wall clock shows.
+func (d *device) wall() time.Time { return time.Now().Add(time.Duration(d.ahead.Load())) }
 
 func (w *world) halt(d *device) {
 	d.stop()

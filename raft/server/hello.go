@@ -20,6 +20,7 @@ type Acquaintance struct {
 	Level   uint32   // its protocol level
 	Version string   // of its program; "" where it did not say
 	twin    time.Time
+	wall    wallClock
 }
 
 // Twin is how long ago a device that runs on a copy of this one's storage was
@@ -100,6 +101,7 @@ func (s *Server) heard(m raft.Message) {
 	}
 	if a := s.acquaintance(m.From); a != nil {
 		a.Level = max(m.Level, 1)
+		a.wall.note(m.Wall)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 // send hands on what the core wants said.
 func (s *Server) send(ms []raft.Message) {
+	s.sayWall(ms)
 	if b, ok := s.parts.Comms.(BatchComms); ok {
 		if len(ms) > 0 {
 			b.SendBatch(ms)

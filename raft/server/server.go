@@ -36,6 +36,7 @@ type Server struct {
 	answered      answered
 	held          map[raft.NodeID]Holding
 	clock         clock
+	wallSaid      time.Time // when the others were told of the wall clock, last
 	due           due
 }
 

@@ -56,6 +56,7 @@ func TestDecodeMessageRefuses(t *testing.T) {
 		{"another version", raw(t, 2, fields{}), ErrVersion},
 		{"unknown kind", rawMessage(t, 99, fields{}), ErrVersion},
 		{"kind 0", rawMessage(t, 0, fields{}), ErrVersion},
+		{"a wall clock beyond all years", raw(t, messageVersion, envelope[any]{Kind: kindVoteRequest, Cluster: cluster[:], From: alice, To: bob, Term: 8, Body: fields{1: 6, 2: 6}, Wall: raft.MaxWall + 1}), ErrMalformed},
 		{"too many bytes", make([]byte, MaxMessage+1), ErrTooLarge},
 		{"cut off", whole[:len(whole)-1], ErrMalformed},
 		{"trailing byte", append(slices.Clone(whole), 0), ErrMalformed},

@@ -22,6 +22,7 @@ type envelope[B any] struct {
 	Term    raft.Term   `cbor:"5,keyasint,omitempty"`
 	Body    B           `cbor:"6,keyasint"`
 	Level   uint32      `cbor:"7,keyasint,omitempty"`
+	Wall    uint64      `cbor:"8,keyasint,omitempty"`
 }
 
 // AppendMessage appends the encoding of m, at most MaxMessage bytes, to dst. On
@@ -43,7 +44,7 @@ func appendMessage(dst []byte, m raft.Message) ([]byte, error) {
 		return nil, err
 	}
 	out, err := appendCBOR(append(dst, messageVersion), &envelope[any]{
-		Kind: k, Cluster: fromCluster(m.Cluster), From: m.From, To: m.To, Term: m.Term, Body: body, Level: m.Level,
+		Kind: k, Cluster: fromCluster(m.Cluster), From: m.From, To: m.To, Term: m.Term, Body: body, Level: m.Level, Wall: m.Wall,
 	})
 	if err != nil {
 		return nil, err
@@ -85,6 +86,6 @@ func decodeMessage(b []byte) (raft.Message, error) {
 	if err != nil {
 		return raft.Message{}, err
 	}
-	m := raft.Message{Cluster: cluster, From: w.From, To: w.To, Term: w.Term, Body: body, Level: w.Level}
+	m := raft.Message{Cluster: cluster, From: w.From, To: w.To, Term: w.Term, Body: body, Level: w.Level, Wall: w.Wall}
 	return m, checkMessage(m)
 }

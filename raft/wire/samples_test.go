@@ -69,6 +69,7 @@ func messageSamples() []messageSample {
 		{"join-run", raft.Message{Cluster: cluster, From: carol, Level: 2, Body: raft.Join{Name: "pi", Member: true, Run: raft.Run{Boot: 7, Session: 1 << 60}, Version: "1.2.3"}}},
 		{"join-answer-known", from(0, raft.JoinAnswer{Leader: carol, Run: raft.Run{Boot: 8, Session: 9}, Version: "1.2.3", Known: raft.Run{Boot: 7, Session: 1 << 61}})},
 		{"heartbeat-cluster-level", from(8, raft.AppendRequest{PrevIndex: 300, PrevTerm: 6, Commit: 299, Level: 2})},
+		{"heartbeat-wall", raft.Message{Cluster: cluster, From: alice, To: bob, Term: 8, Level: 2, Wall: 1_795_891_200, Body: raft.AppendRequest{PrevIndex: 300, PrevTerm: 6, Commit: 299}}},
 		{"heartbeat-level", raft.Message{Cluster: cluster, From: alice, To: bob, Term: 8, Level: 2, Body: raft.AppendRequest{PrevIndex: 300, PrevTerm: 6, Commit: 299}}},
 		{"founding-prepare", blank(raft.FoundingPrepare{Ballot: raft.Ballot{Round: 7, Proposer: alice}, Expect: 3})},
 		{"founding-promise", blank(raft.FoundingPromise{Ballot: raft.Ballot{Round: 7, Proposer: bob}, Name: "küche"})},

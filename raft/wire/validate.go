@@ -18,6 +18,9 @@ func checkMessage(m raft.Message) error {
 			return fmt.Errorf("%w: the addressee %q is not an ID", ErrMalformed, clip(m.To))
 		}
 	}
+	if m.Wall > raft.MaxWall {
+		return fmt.Errorf("%w: a wall clock of %d s", ErrMalformed, m.Wall)
+	}
 	switch b := m.Body.(type) {
 	case raft.AppendRequest:
 		return checkAppendRequest(m.Term, b)
