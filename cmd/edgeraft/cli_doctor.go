@@ -150,8 +150,14 @@ func printFindings(out io.Writer, findings []doctor.Finding, width int) {
 			fmt.Fprintf(out, "%s$ %s\n", strings.Repeat(" ", findingIndent-2), show.Printable(f.Command))
 		}
 	}
-	fmt.Fprintf(out, "\n%d errors, %d warnings, %d notes; %d checks are well.\n",
-		count[doctor.Error], count[doctor.Warning], count[doctor.Note], count[doctor.OK])
+	number := func(l doctor.Level) string {
+		if count[l] == 1 {
+			return fmt.Sprintf("1 %s", l)
+		}
+		return fmt.Sprintf("%d %ss", count[l], l)
+	}
+	fmt.Fprintf(out, "\n%s, %s, %s; well: %d of %d checks.\n",
+		number(doctor.Error), number(doctor.Warning), number(doctor.Note), count[doctor.OK], len(findings))
 }
 
 // hang breaks a text at spaces into lines that all begin at findingIndent.
