@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -156,19 +157,20 @@ func (l *life) access() {
 // is told how to become one.
 func (l *life) examine() {
 	var all sync.WaitGroup
-	doctor := func(m *machine, as string, well bool, words string) {
+	doctor := func(m *machine, as string, well bool, words ...string) {
 		all.Go(func() {
 			out, err := m.try("runuser", "-u", as, "--", "edgeraft", "doctor")
 			warned := strings.Count(out, "  warning  ") - strings.Count(out, "lies on an overlay")
-			if well != (err == nil) || warned != 0 || !strings.Contains(out, words) {
-				l.t.Errorf("%s on %s: %v\n%s", as, m.name(), err, out)
+			missing := slices.DeleteFunc(words, func(w string) bool { return strings.Contains(out, w) })
+			if well != (err == nil) || warned != 0 || len(missing) > 0 {
+				l.t.Errorf("%s on %s, lacking %q: %v\n%s", as, m.name(), missing, err, out)
 			}
 		})
 	}
 	for _, m := range l.machines {
 		doctor(m, "root", true, "root may use")
 	}
-	doctor(l.machines[0], "pi", true, "pi may use")
+	doctor(l.machines[0], "pi", true, "pi may use", "data_dir: /var/lib/edgeraft has mode 0700", "key file: /etc/edgeraft/cluster.key")
 	doctor(l.machines[0], "guest", false, "usermod -aG edgeraft guest")
 	all.Wait()
 }
