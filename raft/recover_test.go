@@ -2,6 +2,7 @@ package raft
 
 import (
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -138,6 +139,20 @@ func TestWhatCannotBeRecovered(t *testing.T) {
 	} {
 		if save, err := Recover(c.from, c.self, c.id); !errors.Is(err, ErrBadChange) {
 			t.Errorf("%s: %+v, %v", name, save, err)
+		}
+	}
+}
+
+func TestParseClusterID(t *testing.T) {
+	for _, id := range []ClusterID{oldCluster, newCluster, {}} {
+		if got, err := ParseClusterID(id.String()); got != id || err != nil {
+			t.Errorf("%v became %v, %v", id, got, err)
+		}
+	}
+	text := newCluster.String()
+	for _, bad := range []string{"", "x", text[1:], text + "0", strings.ToUpper(text), strings.ReplaceAll(text, "-", ""), "0" + text[:35]} {
+		if got, err := ParseClusterID(bad); err == nil {
+			t.Errorf("%q became %v", bad, got)
 		}
 	}
 }
