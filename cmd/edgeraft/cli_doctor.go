@@ -120,7 +120,7 @@ func (inv *invocation) subject(ctx context.Context, c config.Config) doctor.Subj
 		return s
 	}
 	f := why.Diagnose(known)
-	s.Agent = doctor.Finding{Level: doctor.OK, Text: f.Cause, Command: f.Next}
+	s.Agent = doctor.Finding{Level: doctor.OK, Text: f.Cause, Remedy: f.Next} // which may be a sentence
 	if !f.Healthy {
 		s.Agent.Level = doctor.Error
 	}
