@@ -103,6 +103,57 @@ func TestBackupWhileTheLeaderDies(t *testing.T) {
 	}
 }
 
+// A device dies in the middle of a restore into its new cluster: the state is as it
+// was, or all of the backup.
+func TestARestoreIsKilled(t *testing.T) {
+	t.Parallel()
+	net := lab.New(t, 4)
+	source := newAgent(t, net, 4)
+	source.start()
+	source.must("init")
+	const values = 100 // of 60 KB
+	fillState(t, source, values)
+	file := filepath.Join(t.TempDir(), "state.backup")
+	source.must("backup", file)
+	source.proc.Kill()
+	brokenOff := 0
+	for i := range 3 {
+		a := newAgent(t, net, i+1)
+		a.env = append(a.env, fmt.Sprint("EDGERAFT_CLUSTER=apart-", i))
+		a.start()
+		a.must("init")
+		ended := make(chan error, 1)
+		go func() {
+			_, err := a.cli("", "restore", file)
+			ended <- err
+		}()
+		lab.Eventually(t, "the restore is under way", 30*time.Second*slowness, func() error {
+			if st, err := a.status(); err != nil || st.Node.Last < uint64(20+60*i) {
+				return fmt.Errorf("at %d: %w", st.Node.Last, err)
+			}
+			return nil
+		})
+		a.proc.Kill()
+		said := <-ended
+		a.start()
+		awaitVoters(t, a)
+		state, err := stateOf(a)
+		if keys := strings.Count(state, "\n"); err != nil || keys != 0 && keys != values || said == nil && keys != values {
+			t.Errorf("killed while its log had about %d entries: %d keys of %d, %v; the command said %v", 20+60*i, keys, values, err, said)
+		}
+		if said != nil {
+			brokenOff++
+		}
+		if said != nil && exitCodeOf(said) != 3 {
+			t.Errorf("the agent went away, and the command said %v", said)
+		}
+		a.proc.Kill()
+	}
+	if brokenOff == 0 {
+		t.Error("no restore was broken off")
+	}
+}
+
 // Two survivors are recovered at the same moment, each cut off from the other: two
 // clusters come of it, which never mix and both say so; and one command makes them
 // one.

@@ -143,6 +143,28 @@ func TestWhatCannotBeRecovered(t *testing.T) {
 	}
 }
 
+// Of two logs the one with the later last term is more advanced, however short.
+func TestHolding(t *testing.T) {
+	short, long := Holding{Index: 3, Term: 7}, Holding{Index: 90, Term: 6}
+	longer := Holding{Index: 4, Term: 7}
+	for _, c := range []struct {
+		a, b Holding
+		want bool
+	}{{short, long, true}, {long, short, false}, {longer, short, true}, {short, longer, false}, {short, short, false}, {long, Holding{}, true}} {
+		if got := c.a.Beyond(c.b); got != c.want {
+			t.Errorf("%+v is beyond %+v: %v", c.a, c.b, got)
+		}
+	}
+	s := survivor()
+	if got := s.Holding(); got != (Holding{Index: 3, Term: 6}) {
+		t.Errorf("%+v", got)
+	}
+	s.Snapshot = &Snapshot{Index: 3, Term: 6, Config: s.Entries[0].Config}
+	if got := s.Holding(); got != (Holding{Index: 3, Term: 6}) {
+		t.Errorf("with a snapshot that stands for all: %+v", got)
+	}
+}
+
 func TestParseClusterID(t *testing.T) {
 	for _, id := range []ClusterID{oldCluster, newCluster, {}} {
 		if got, err := ParseClusterID(id.String()); got != id || err != nil {

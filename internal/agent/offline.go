@@ -64,7 +64,7 @@ func RecoverOffline(ctx context.Context, cfg config.Config, cluster string) (api
 	if err := actAsOwner(cfg.DataDir, ""); err != nil {
 		return api.Recovered{}, fmt.Errorf("recover: %w", err)
 	}
-	return recoverFiles(ctx, cfg, cluster)
+	return recoverFiles(ctx, cfg, cluster, raft.Holding{})
 }
 
 // StartOverOffline is `edgeraft join --as-new` while no agent runs, with another

@@ -80,7 +80,7 @@ func (a *agent) Recover(ctx context.Context, r api.RecoverRequest) (api.Recovere
 	var recovered api.Recovered
 	err = a.overhaul(ctx, func() error {
 		// Not r's context: what is begun here is not to depend on who still waits.
-		recovered, err = recoverFiles(context.WithoutCancel(ctx), a.cfg, r.ClusterID)
+		recovered, err = recoverFiles(context.WithoutCancel(ctx), a.cfg, r.ClusterID, othersHold(st, r.AlthoughBehind))
 		return err
 	})
 	if err != nil {
@@ -130,6 +130,16 @@ func mostAdvanced(st server.Status) (raft.NodeID, server.Holding, bool) {
 	return who, most, true
 }
 
+// othersHold is the most that another member said it has.
+func othersHold(st server.Status, althoughBehind bool) (most raft.Holding) {
+	for _, m := range st.Config.Members {
+		if h := st.Held[m.ID]; m.ID != st.ID && !althoughBehind && h.Beyond(most) {
+			most = h
+		}
+	}
+	return most
+}
+
 // whose compares the cluster that a device belongs to with the one that is to be
 // recovered. Done says that this is what came of it, so that whoever was cut off
 // from the answer can ask again.
@@ -148,8 +158,10 @@ func whose(own raft.ClusterID, asked string) (done api.Recovered, err error) {
 
 // recoverFiles does it to the database, which nobody has open, and keeps a copy
 // of what it was. A power cut at any time leaves the device as it was, or
-// recovered; it can be called again then, and after any error.
-func recoverFiles(ctx context.Context, cfg config.Config, cluster string) (_ api.Recovered, err error) {
+// recovered; it can be called again then, and after any error. Others is the most
+// that another survivor is known to hold: what this device had in memory alone
+// does not count.
+func recoverFiles(ctx context.Context, cfg config.Config, cluster string, others raft.Holding) (_ api.Recovered, err error) {
 	opt := boltlog.Options{ClusterName: cfg.Cluster}
 	// First a look: a copy would take the place of an older one.
 	in, err := boltlog.Inspect(ctx, cfg.DataDir)
@@ -158,6 +170,10 @@ func recoverFiles(ctx context.Context, cfg config.Config, cluster string) (_ api
 	}
 	if done, err := whose(in.Stored.State.Cluster, cluster); err != nil || done.Already {
 		return done, err
+	}
+	if has := in.Stored.Holding(); others.Beyond(has) {
+		return api.Recovered{}, fmt.Errorf("recover: the disk of this device has entries up to %d of term %d, and another survivor up to %d of term %d; recover there: %w",
+			has.Index, has.Term, others.Index, others.Term, app.ErrRefused)
 	}
 	kept, err := boltlog.KeepCopy(cfg.DataDir, opt)
 	if err != nil {

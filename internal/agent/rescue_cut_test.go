@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/edgeraft/edgeraft/app"
 	"github.com/edgeraft/edgeraft/boltlog"
 	"github.com/edgeraft/edgeraft/internal/config"
 	"github.com/edgeraft/edgeraft/internal/powercut"
@@ -325,6 +326,26 @@ func (c *cutter) kept(dir string) error {
 		bad = append(bad, fmt.Errorf("%s holds %+v, %w", name, was, err))
 	}
 	return fmt.Errorf("what was before is not kept: %w", errors.Join(bad...))
+}
+
+// TestOnlyWhatIsOnTheDiskCounts: another survivor has more than the disk holds.
+func TestOnlyWhatIsOnTheDiskCounts(t *testing.T) {
+	root := t.TempDir()
+	was := survivorAt(t, root)
+	cfg, has := configAt(root), was.Stored.Holding()
+	more := raft.Holding{Index: has.Index + 1, Term: has.Term}
+	if r, err := recoverFiles(t.Context(), cfg, lostCluster.String(), more); !errors.Is(err, app.ErrRefused) || r.ClusterID != "" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if now := openedAt(t, cfg.DataDir); !reflect.DeepEqual(now.Stored, was.Stored) {
+		t.Errorf("refused, and it is another: %+v", now.Stored)
+	}
+	if r, err := recoverFiles(t.Context(), cfg, lostCluster.String(), has); err != nil || r.Already || r.Was != lostCluster.String() {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err := recoverFiles(t.Context(), cfg, lostCluster.String(), more); err != nil || !r.Already {
+		t.Errorf("a second time: %+v, %v", r, err)
+	}
 }
 
 var rescues = []string{"recover", "as new", "as new, with another key"}
