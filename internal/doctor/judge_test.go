@@ -174,7 +174,7 @@ func TestMeasureLeavesNothing(t *testing.T) {
 }
 
 func TestJudgeKey(t *testing.T) {
-	n := names{users: map[int]string{0: "root", 7: "edgeraft", 8: "pi"}}
+	n := names{0: "root", 7: "edgeraft", 8: "pi"}
 	dir := entry{path: "/var/lib/edgeraft", uid: 7}
 	for name, c := range map[string]struct {
 		key      entry
@@ -202,7 +202,7 @@ func TestJudgeKey(t *testing.T) {
 }
 
 func TestJudgeDataDir(t *testing.T) {
-	n := names{users: map[int]string{0: "root", 7: "edgeraft"}}
+	n := names{0: "root", 7: "edgeraft"}
 	stray := []entry{{path: "/d/log.db", uid: 0}}
 	for name, c := range map[string]struct {
 		dir    entry

@@ -155,6 +155,9 @@ func TestHolders(t *testing.T) {
 	if fs := h.ports(s); len(fs) != 1 || fs[0].Level != OK {
 		t.Errorf("%+v", fs)
 	}
+	if fs := h.ports(Subject{UDP: ":0", Metrics: "", Listens: true, Status: s.Status}); len(fs) != 0 {
+		t.Errorf("of any port: %+v", fs)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

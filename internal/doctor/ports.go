@@ -133,7 +133,7 @@ func (h host) ports(s Subject) []Finding {
 		}
 	}
 	var out []Finding
-	if s.UDP != "" {
+	if hasPort(s.UDP) {
 		held := conflicts(udp, s.UDP)
 		h.name(held)
 		var err error
@@ -142,7 +142,7 @@ func (h host) ports(s Subject) []Finding {
 		}
 		out = append(out, judgePort(port{"UDP port", "udp.listen", "udp", s.UDP, true}, held, s, err))
 	}
-	if s.Metrics != "" {
+	if hasPort(s.Metrics) {
 		held := conflicts(tcp, s.Metrics)
 		h.name(held)
 		var err error
@@ -156,6 +156,13 @@ func (h host) ports(s Subject) []Finding {
 		out = append(out, judgeResponder(mdns)...)
 	}
 	return out
+}
+
+// hasPort reports whether an address has a port of which there is something to say: 0
+// is any.
+func hasPort(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	return err == nil && port != "0"
 }
 
 func tryUDP(address string) error {
