@@ -2,6 +2,7 @@ package mqttcomms
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -123,12 +124,23 @@ func TestFanOut(t *testing.T) {
 		for i := range batch {
 			batch[i] = large(leader.self, batch[i].To, 64, 9)
 		}
-		before = leader.Stats()
+		// A batch is one write, which is counted when it returns, and may arrive before.
+		written := func() (now Stats) {
+			t.Helper()
+			eventually(t, "the batch is counted", func() error {
+				if now = leader.Stats(); now.SentBytes == before.SentBytes {
+					return errors.New("nothing is")
+				}
+				return nil
+			})
+			return now
+		}
+		before = written()
 		leader.SendBatch(batch)
 		for i, c := range all[1:] {
 			wantSame(t, receive(t, c), batch[i])
 		}
-		sent[n] = leader.Stats().SentBytes - before.SentBytes
+		sent[n] = written().SentBytes - before.SentBytes
 	}
 	if sent[9] > sent[3]+tagLen*6 {
 		t.Errorf("bytes of an entry to all followers, by devices: %v", sent)
