@@ -293,7 +293,7 @@ func (s *siege) stranger(what, code string, a *agent) {
 	s.counts(what, before, 3, "wrong_key", "auth")
 	st, err := s.agents[0].status()
 	if err != nil || !slices.ContainsFunc(st.Warnings, func(w api.Warning) bool {
-		return w.Code == code && strings.Contains(w.Message, ":7521 ") // the other attacks come from other ports
+		return w.Code == code && strings.Contains(w.Message, ":7521") // the other attacks come from other ports
 	}) {
 		s.t.Errorf("%s is not warned of: %+v, %v", what, st.Warnings, err)
 	}
