@@ -67,8 +67,12 @@ func replaceLocked(dir, aside string, opt Options) error {
 		return err
 	}
 	// The identity goes first: it says that there was a device, so that a missing
-	// database is not taken for a fresh start, and which.
-	return errors.Join(publish(filepath.Join(dir, identityName), n), publish(filepath.Join(dir, databaseName), n))
+	// database is not taken for a fresh start, and which. Without it no database
+	// follows: the two would be of different devices, which nothing mends.
+	if err := publish(filepath.Join(dir, identityName), n); err != nil {
+		return err
+	}
+	return publish(filepath.Join(dir, databaseName), n)
 }
 
 // putAside gives the database another name, where there is one, and keeps the one
