@@ -41,3 +41,25 @@ func TestVotesGoOnWhenManySavesWait(t *testing.T) {
 		t.Errorf("with all saved, %d of %d entries count, and %d saves are under way", s.log.stable, last, len(s.store.pending))
 	}
 }
+
+// TestASnapshotIsSavedWhenManySavesWait: it may be what makes room for them.
+func TestASnapshotIsSavedWhenManySavesWait(t *testing.T) {
+	t.Parallel()
+	s := newSingle(t, voters(idA, idB, idC))
+	s.disk = false
+	for i := range Index(2 * maxPendingSaves) {
+		e := Entry{Index: 2 + i, Term: 1, Kind: EntryCommand, ID: ProposalID(i + 1), Data: []byte("x")}
+		s.must(idB, 1, AppendRequest{PrevIndex: 1 + i, PrevTerm: 1, Entries: []Entry{e}, Commit: 1 + i})
+	}
+	if err := s.Snapshot([]byte("state")); err != nil {
+		t.Fatal(err)
+	}
+	rd := s.Ready()
+	if rd.Save == nil || rd.Save.Snapshot == nil || len(s.store.pending) > maxPendingSaves {
+		t.Fatalf("handed out: %+v, with %d under way", rd.Save, len(s.store.pending))
+	}
+	s.Saved(rd.Save.Seq)
+	if s.log.stable != s.log.last() || len(s.store.pending) != 0 {
+		t.Errorf("with all saved, %d of %d entries count", s.log.stable, s.log.last())
+	}
+}
