@@ -65,7 +65,7 @@ var known = []struct {
 	{raft.ErrDiskFull, http.StatusInsufficientStorage, api.CodeDiskFull, retryDiskFullMS,
 		"surely not applied; make room on the leader's disk, or on another voter's (edgeraft status there says how much), and try again"},
 	{raft.ErrLevel, http.StatusConflict, api.CodeOldMember, 0,
-		"surely not applied; edgeraft members list shows each one's version: update edgeraft there, or remove those that are gone, and try again"},
+		"surely not applied; edgeraft status on the leader names it: update edgeraft there, or remove that member if it is gone, and try again"},
 	{raft.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, 0,
 		"send less at once"},
 	{raft.ErrAlreadyFounded, http.StatusConflict, api.CodeConflict, 0,

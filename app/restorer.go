@@ -165,7 +165,8 @@ func refusedRestore(o restore.Outcome) error {
 		return nil
 	case restore.Busy:
 		f := fail(http.StatusConflict, api.CodeConflict,
-			"another restore is under way in this cluster; nothing was changed; try again when it is done, or was given up")
+			"another restore is under way in this cluster, or was broken off; nothing was changed; try again when it is done, or in %v, when it counts as given up if it does not go on",
+			(time.Duration(o.Number) * time.Millisecond).Round(time.Second))
 		f.RetryAfterMS = int(o.Number)
 		return f
 	case restore.Gone:

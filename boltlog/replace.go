@@ -67,8 +67,8 @@ func replaceLocked(dir, aside string, opt Options) error {
 		return err
 	}
 	// The identity goes first: it says that there was a device, so that a missing
-	// database is not taken for a fresh start, and which. Without it no database
-	// follows: the two would be of different devices, which nothing mends.
+	// database is not taken for a fresh start, and which. Without it the database
+	// must not follow: it would be that of another device.
 	if err := publish(filepath.Join(dir, identityName), n); err != nil {
 		return err
 	}

@@ -186,11 +186,8 @@ func (e *ear) ask(ctx context.Context, h *Hearing) {
 	}
 }
 
-// Socket options that package syscall does not name.
-const (
-	ipMulticastAll   = 49
-	ipv6MulticastAll = 29
-)
+// ipMulticastAll is IP_MULTICAST_ALL of ip(7), which package syscall does not name.
+const ipMulticastAll = 49
 
 // listen opens a socket that hears the group on this interface alone, and itself.
 func (e *ear) listen(network string, group *net.UDPAddr) (*net.UDPConn, error) {
@@ -209,7 +206,6 @@ func (e *ear) listen(network string, group *net.UDPAddr) (*net.UDPConn, error) {
 					set(syscall.IPPROTO_IP, syscall.IP_MULTICAST_TTL, 255))
 				return
 			}
-			_ = set(syscall.IPPROTO_IPV6, ipv6MulticastAll, 0) // since Linux 4.20; the zone does nearly the same
 			failed = errors.Join(set(syscall.IPPROTO_IPV6, syscall.IPV6_MULTICAST_LOOP, 1), set(syscall.IPPROTO_IPV6, syscall.IPV6_MULTICAST_HOPS, 255))
 		})
 		err = errors.Join(err, failed)
@@ -248,8 +244,13 @@ func (e *ear) listenOn(conn *net.UDPConn) {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err == nil {
-			e.take(buf[:n], from.Addr().Unmap().WithZone(""))
+		if err != nil {
+			continue
+		}
+		// By IPv6 the socket hears all interfaces; what is sent to a link has a
+		// link-local address, whose zone tells which it is.
+		if addr := from.Addr().Unmap(); addr.Is4() || addr.Zone() == e.link.name {
+			e.take(buf[:n], addr.WithZone(""))
 		}
 	}
 }

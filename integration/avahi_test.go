@@ -57,6 +57,7 @@ func TestBesideAvahi(t *testing.T) {
 	c.form()
 	c.load = startLoad(t, c.agents)
 	c.found("beside avahi")
+	c.agents[0].doctor().must(t, "mDNS port", "ok", "avahi-daemon runs, too")
 	for _, a := range c.agents {
 		a.proc.Kill()
 		if err := os.Remove(filepath.Join(a.dir, "data", "addresses")); err != nil && !errors.Is(err, os.ErrNotExist) {

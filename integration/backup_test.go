@@ -160,7 +160,10 @@ func checkRefusals(t *testing.T, a *agent, file string) {
 	}
 	flipped := bytes.Clone(good)
 	flipped[len(good)-40] ^= 4
-	for name, data := range map[string][]byte{"cut": good[:len(good)-1], "flipped": flipped, "other": []byte("#!/bin/sh\n"), "empty": nil} {
+	for name, data := range map[string][]byte{
+		"cut": good[:len(good)-1], "flipped": flipped, "other": []byte("#!/bin/sh\n"), "empty": nil,
+		"two in one": append(bytes.Clone(good), good...), "a newer format": bytes.Replace(good, []byte("backup 1\n"), []byte("backup 2\n"), 1),
+	} {
 		bad := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(bad, data, 0o600); err != nil {
 			t.Fatal(err)
@@ -175,9 +178,13 @@ func checkRefusals(t *testing.T, a *agent, file string) {
 	// Past the command line's own check too.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute*slowness)
 	defer cancel()
-	var answer *client.Error
-	if _, err := a.client.Restore(ctx, bytes.NewReader(flipped), int64(len(flipped))); !errors.As(err, &answer) || answer.Status != 400 {
-		t.Errorf("the agent took a damaged one: %v", err)
+	for name, data := range map[string][]byte{
+		"flipped": flipped, "two in one": append(bytes.Clone(good), good...), "a newer format": bytes.Replace(good, []byte("backup 1\n"), []byte("backup 2\n"), 1),
+	} {
+		var answer *client.Error
+		if _, err := a.client.Restore(ctx, bytes.NewReader(data), int64(len(data))); !errors.As(err, &answer) || answer.Status != 400 {
+			t.Errorf("the agent took one that is %s: %v", name, err)
+		}
 	}
 	if _, err := a.cli("", "restore", file); exitCodeOf(err) != 2 {
 		t.Errorf("without a terminal and --yes: %v", err)

@@ -121,8 +121,8 @@ func TestRecoverFromALostMajority(t *testing.T) {
 	}
 	three.must("put", "after", "recovery")
 	fresh := clusterIDOf(t, three)
-	if _, err := three.cli("", "recover", "--yes", "--cluster-id", old); fresh == old || exitCodeOf(err) != 1 {
-		t.Errorf("a second time: %v; the cluster is %s, was %s", err, fresh, old)
+	if out, err := three.cli("", "recover", "--yes", "--cluster-id", old); fresh == old || err != nil || !strings.Contains(out, "was recovered already") || clusterIDOf(t, three) != fresh {
+		t.Errorf("a second time: %s, %v; the cluster is %s, was %s", out, err, fresh, old)
 	}
 
 	// The lost ones come back: together they are a majority of the old cluster.
@@ -138,6 +138,10 @@ func TestRecoverFromALostMajority(t *testing.T) {
 	}
 	if _, err := one.cli("", "put", "--timeout", "5s", "x", "y"); exitCodeOf(err) == 0 {
 		t.Error("a lost member alone committed something")
+	}
+	// It is no cluster to be recovered a second time.
+	if _, err := one.cli("", "recover", "--yes", "--cluster-id", old); exitCodeOf(err) != 1 || !strings.Contains(err.Error(), "was recovered already") || clusterIDOf(t, one) != old {
+		t.Errorf("a second survivor was recovered: %v", err)
 	}
 	// Together they are a majority of the old cluster, which nothing can take from
 	// them. But both say so, and nothing of it gets into the new one.

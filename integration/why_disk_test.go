@@ -3,11 +3,13 @@ package integration
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/edgeraft/edgeraft/app/client"
 	"github.com/edgeraft/edgeraft/integration/lab"
+	"github.com/edgeraft/edgeraft/internal/powercut"
 )
 
 // fullDisks: of three voters two have no room.
@@ -51,24 +53,34 @@ func fullDisks(t *testing.T) []whyFault {
 	}
 }
 
-// stuckDisk: a write to a card does not come back.
-func stuckDisk(t *testing.T) []whyFault {
-	net := lab.New(t, 1)
-	a := newAgent(t, net, 1)
-	disk := a.fuseDisk()
-	formOf(t, a)
-	release := make(chan struct{})
-	t.Cleanup(func() {
-		select {
-		case <-release:
-		default:
-			close(release)
-		}
-	})
+// stuckDisks: of three voters two have cards whose writes do not come back.
+func stuckDisks(t *testing.T) []whyFault {
+	net := lab.New(t, 3)
+	c := &cluster{t: t, net: net}
+	disks := map[*agent]*powercut.Disk{}
+	for i := range 3 {
+		a := newAgent(t, net, i+1, peersOf(3)...)
+		disks[a] = a.fuseDisk()
+		c.agents = append(c.agents, a)
+	}
+	c.form()
+	leader := c.awaitLeader(c.agents)
+	stuck := c.others(leader)
+	stick := make(chan struct{})
+	release := sync.OnceFunc(func() { close(stick) })
+	t.Cleanup(release)
 	return []whyFault{
-		{"the disk is stuck", func() {
-			disk.Slow(func() time.Duration { <-release; return 0 })
-			a.net.Start(a.i, lab.Command{Name: "a write", Args: append(program, "put", "k", "v"), Env: a.env})
-		}, a, "disk_stuck", []string{"The disk of this device is stuck: one write has lasted "}, "dmesg", func(string) { close(release) }, nil},
+		{"the disks of a majority are stuck, and another is asked", func() {
+			for _, a := range stuck {
+				disks[a].Slow(func() time.Duration { <-stick; return 0 })
+			}
+			net.Start(leader.i, lab.Command{Name: "a write", Args: append(program, "put", "k", "v"), Env: leader.env})
+		}, leader, "no_leader", []string{"No leader is known, though ", " of 3 voters are heard", "disks are stuck"}, "edgeraft why   (on each of the others)", nil, nil},
+		{"the disk is stuck", nil, stuck[0], "disk_stuck", []string{"The disk of this device is stuck: one write has lasted "}, "dmesg", func(string) {
+			release()
+			for _, a := range c.agents {
+				awaitWell(t, a, "with disks that go on", "healthy: ")
+			}
+		}, nil},
 	}
 }

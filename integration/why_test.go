@@ -45,7 +45,7 @@ var whyScenes = []struct {
 	{"admission", admission},
 	{"a broker", brokerFaults},
 	{"full disks", fullDisks},
-	{"a stuck disk", stuckDisk},
+	{"stuck disks", stuckDisks},
 	{"given up for lost", givenUp},
 }
 

@@ -83,7 +83,7 @@ type Comms struct {
 	// packetLimit is Config.MaxPacket, or less where a broker turned out not to
 	// take as much. It is run's.
 	packetLimit int
-	stats       counters
+	stats       *counters
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -109,6 +109,7 @@ func Start(cfg Config) (*Comms, error) {
 	}
 	c := &Comms{
 		cfg: cfg, self: cfg.Self, topics: topicsOf(cfg.Cluster),
+		stats:    newCounters(),
 		received: make(chan raft.Message, maxReceived),
 		queue:    newQueue(), packetLimit: cfg.MaxPacket,
 		peers: map[raft.NodeID]*peer{},
@@ -135,7 +136,7 @@ func Start(cfg Config) (*Comms, error) {
 func (c *Comms) Received() <-chan raft.Message { return c.received }
 
 // Stats returns the counts since Start.
-func (c *Comms) Stats() Stats { return c.stats.snapshot(time.Now()) }
+func (c *Comms) Stats() Stats { return c.stats.Totals(time.Now()) }
 
 // Close says goodbye to the broker, if that is connected, ends everything and
 // waits for its goroutines. What waits to be sent is dropped. Further calls of
@@ -182,7 +183,7 @@ func (c *Comms) connected(s *session) {
 	c.status = Status{Connected: true, Broker: s.broker.String(), Error: c.status.Error, MaxPacket: s.maxPacket, KeepAlive: s.keepAlive}
 	c.since, c.anyHeard = time.Now(), time.Now()
 	c.mu.Unlock()
-	if c.stats.mayLog(logConnected, time.Now()) {
+	if c.stats.MayLog(logConnected, time.Now()) {
 		c.cfg.Logger.Info("connected to the MQTT broker", "broker", s.broker, "max_packet", s.maxPacket)
 	}
 }

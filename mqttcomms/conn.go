@@ -46,9 +46,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.in.Read(p)
 	if n > 0 {
 		c.received.Store(int64(time.Since(c.began)))
-		c.stats.receivedBytes.Add(uint64(n))
+		c.stats.Received(0, n)
 		whole, bad := c.guard.see(p[:n])
-		c.stats.receivedPackets.Add(uint64(whole))
+		c.stats.Received(whole, 0)
 		if bad != nil {
 			return 0, bad
 		}
@@ -63,7 +63,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Write(p)
 	c.sent.Store(int64(time.Since(c.began)))
-	c.stats.sentBytes.Add(uint64(n))
+	c.stats.Sent(0, n)
 	return n, err
 }
 

@@ -290,7 +290,7 @@ func TestForeignPublications(t *testing.T) {
 	if n := len(x.Peers()); n > maxPeers {
 		t.Errorf("%d devices are known", n)
 	}
-	if s := x.Stats(); s.Dropped["mqtt_sealed"] == 0 || s.Stranger == nil {
+	if s := x.Stats(); s.Dropped["mqtt_sealed"] == 0 || s.LastStranger.Reason == nil {
 		t.Errorf("%+v", s)
 	}
 	if s := y.Stats(); s.Dropped["mqtt_retained"] == 0 { // it came later
@@ -408,7 +408,7 @@ func FuzzBytesOfABroker(f *testing.F) {
 			_, _ = theirs.Write(data)
 			theirs.Close()
 		}()
-		c := newConn(ours, time.Second, &counters{})
+		c := newConn(ours, time.Second, newCounters())
 		for {
 			if _, err := library.ReadPacket(c); err != nil {
 				return

@@ -83,11 +83,7 @@ func examine(ctx context.Context, access Access, cluster, url string) (x Examina
 	}
 	files, err := access.read()
 	if err != nil {
-		x.Fault, x.Err = FaultFiles, err
-		// A mode that is too open is told as one, too, but by no call of the system.
-		if path := (*fs.PathError)(nil); errors.As(err, &path) && errors.Is(path, fs.ErrPermission) {
-			x.Fault = FaultDenied
-		}
+		x.Fault, x.Err = fileFault(err), err
 		return x
 	}
 	began := time.Now()
@@ -104,6 +100,15 @@ func examine(ctx context.Context, access Access, cluster, url string) (x Examina
 	t := &trial{x: &x, user: access.User, topics: topicsOf(cluster), self: examinerID()}
 	t.run(ctx, raw, b, files, began)
 	return x
+}
+
+// fileFault tells a file that is another user's alone from one that is wrong: a mode
+// that is too open is no permission, either, but no call of the system says so.
+func fileFault(err error) Fault {
+	if path := (*fs.PathError)(nil); errors.As(err, &path) && errors.Is(path, fs.ErrPermission) {
+		return FaultDenied
+	}
+	return FaultFiles
 }
 
 // examinerID is no device's ID: those have no dash, so nobody takes what it
@@ -157,10 +162,8 @@ type trial struct {
 }
 
 func (t *trial) run(ctx context.Context, raw net.Conn, b broker, files secrets, began time.Time) {
-	var stats counters
-	conn := newConn(raw, writeAtLeast, &stats)
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
+	conn := newConn(raw, writeAtLeast, newCounters())
+	defer conn.Close() // twice, where all went well
 	own := map[string]bool{t.topics.inbox(t.self): true, t.topics.all(): true, t.topics.presence(t.self): true}
 	t.client = paho.NewClient(paho.ClientConfig{
 		Conn: conn, PingHandler: pinger{conn, func(error) {}}, AuthHandler: noAuth{}, PacketTimeout: packetTimeout,
@@ -183,7 +186,6 @@ func (t *trial) run(ctx context.Context, raw net.Conn, b broker, files secrets, 
 		return
 	} else if err != nil {
 		t.x.Fault, t.x.Err = FaultEnded, explainEnd(err, b, files)
-		conn.Close()
 		return
 	}
 	t.rights(ctx, ca.Properties == nil || ca.Properties.RetainAvailable)

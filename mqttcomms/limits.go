@@ -102,8 +102,6 @@ const (
 	// that is, did not last for homeProven at the first.
 	homeFirst  = 20 * time.Second
 	homeProven = time.Minute
-	// logEvery is the least time between two log lines on one topic.
-	logEvery = time.Minute
 	// Why there is no connection is logged when it is something else than before,
 	// after maxOutageLines at most every outageLogEvery: texts may alternate.
 	maxOutageLines = 4

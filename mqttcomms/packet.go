@@ -108,24 +108,6 @@ func parsePart(b []byte) (part, error) {
 	return part{payload: binary.BigEndian.Uint32(b[1:]), total: int(total), offset: int(offset), data: data}, nil
 }
 
-// numberLen is the length of a probe and of an echo. The zeros behind the number
-// make room: no Sealer answers a packet with a longer one, so the challenge that
-// a first packet draws must not be longer than a probe that is the first.
-const numberLen = 16
-
-func appendNumber(dst []byte, kind byte, n uint64) []byte {
-	dst = binary.BigEndian.AppendUint64(append(dst, kind), n)
-	return append(dst, make([]byte, numberLen-1-8)...)
-}
-
-// parseNumber reads a payload of kindProbe or kindEcho.
-func parseNumber(b []byte) (uint64, error) {
-	if len(b) != numberLen {
-		return 0, fmt.Errorf("%w: a probe of %d bytes", errMalformed, len(b))
-	}
-	return binary.BigEndian.Uint64(b[1:]), nil
-}
-
 // alike reports whether two messages of this device differ in their addressee
 // only. It does not look at what entries hold: of one sender in one term, index
 // and term of an entry say that (Log Matching, thesis §3.5).

@@ -2,25 +2,21 @@ package mqttcomms
 
 import (
 	"cmp"
-	"math/rand/v2"
 	"slices"
 	"time"
 
+	"github.com/edgeraft/edgeraft/internal/traffic"
 	"github.com/edgeraft/edgeraft/raft"
 )
 
 // peer is what is known of another device. Comms.mu guards it.
 type peer struct {
-	id      raft.NodeID
-	present bool      // announced as connected to the broker; unproven
-	noted   time.Time // when it last was announced, spoken to, or the entry made
-	heard   time.Time // its last authenticated packet
-	spoken  bool      // something was sent to it
-	// A probe under way: its number, 0 for none, and when it left.
-	probe     uint64
-	probeSent time.Time
-	roundTrip time.Duration // smoothed; 0 while not known
-	echoed    time.Time     // its last answer to a probe
+	id        raft.NodeID
+	present   bool      // announced as connected to the broker; unproven
+	noted     time.Time // when it last was announced, spoken to, or the entry made
+	heard     time.Time // its last authenticated packet
+	spoken    bool      // something was sent to it
+	roundTrip traffic.RoundTrip
 }
 
 // Peer is another device as it is seen through the broker.
@@ -43,7 +39,7 @@ func (c *Comms) Peers() []Peer {
 	defer c.mu.Unlock()
 	all := make([]Peer, 0, len(c.peers))
 	for _, p := range c.peers {
-		info := Peer{ID: p.id, Present: p.present, Heard: !p.heard.IsZero(), RoundTrip: p.roundTrip}
+		info := Peer{ID: p.id, Present: p.present, Heard: !p.heard.IsZero(), RoundTrip: p.roundTrip.Smooth}
 		if info.Heard {
 			info.LastHeard = now.Sub(p.heard)
 		}
@@ -59,7 +55,7 @@ func (c *Comms) Contact(id raft.NodeID) (heard time.Time, roundTrip time.Duratio
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.peers[id]; p != nil {
-		return p.heard, p.roundTrip
+		return p.heard, p.roundTrip.Smooth
 	}
 	return time.Time{}, 0
 }
@@ -69,7 +65,7 @@ func (c *Comms) Echoed(id raft.NodeID) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.peers[id]; p != nil {
-		return p.echoed
+		return p.roundTrip.Echoed
 	}
 	return time.Time{}
 }
@@ -81,7 +77,7 @@ func (c *Comms) lookUp(id raft.NodeID, now time.Time) *peer {
 		return p
 	}
 	if len(c.peers) >= maxPeers && !c.makeRoom(now) {
-		c.stats.drop(dropTooManyPeers)
+		c.stats.Drop(dropTooManyPeers)
 		return nil
 	}
 	p := &peer{id: id, noted: now}
@@ -122,21 +118,19 @@ func (c *Comms) Probe(id raft.NodeID) {
 	if p == nil {
 		return
 	}
-	p.probe = rand.Uint64() | 1
-	p.probeSent = time.Time{}
-	c.enqueue(&item{to: id, plain: appendNumber(nil, kindProbe, p.probe), size: numberLen, at: now})
+	c.enqueue(&item{to: id, plain: traffic.AppendProbe(nil, kindProbe, p.roundTrip.Ask()), size: traffic.ProbeLen, at: now})
 }
 
 // probeLeaves notes that a probe is written now.
 func (c *Comms) probeLeaves(x *item, now time.Time) {
-	n, err := parseNumber(x.plain)
-	if err != nil {
+	n, ok := traffic.ParseProbe(x.plain)
+	if !ok {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p := c.peers[x.to]; p != nil && p.probe == n {
-		p.probeSent = now
+	if p := c.peers[x.to]; p != nil {
+		p.roundTrip.Leaves(n, now)
 	}
 }
 
@@ -144,16 +138,8 @@ func (c *Comms) probeLeaves(x *item, now time.Time) {
 func (c *Comms) echoed(from raft.NodeID, n uint64, now time.Time) drop {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := c.peers[from]
-	if p == nil || n == 0 || p.probe != n || p.probeSent.IsZero() {
+	if p := c.peers[from]; p == nil || !p.roundTrip.Take(n, now) {
 		return dropLateEcho
-	}
-	took := max(now.Sub(p.probeSent), time.Microsecond)
-	p.probe, p.echoed = 0, now
-	if p.roundTrip == 0 {
-		p.roundTrip = took
-	} else {
-		p.roundTrip += (took - p.roundTrip) / 4
 	}
 	return noDrop
 }

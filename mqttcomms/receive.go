@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/edgeraft/edgeraft/internal/seal"
+	"github.com/edgeraft/edgeraft/internal/traffic"
 	"github.com/edgeraft/edgeraft/raft"
 	"github.com/edgeraft/edgeraft/raft/wire"
 )
@@ -28,10 +29,10 @@ func (c *Comms) take(s *session, topic string, payload []byte, retained bool) {
 	case len(payload) == 0: // of Examine
 		return
 	case topic != c.topics.all() && topic != c.topics.inbox(c.self):
-		c.stats.drop(dropTopic)
+		c.stats.Drop(dropTopic)
 		return
 	case retained:
-		c.stats.drop(dropRetained)
+		c.stats.Drop(dropRetained)
 		return
 	}
 	in := c.cfg.Seal.Receive(payload, netip.AddrPort{})
@@ -43,14 +44,14 @@ func (c *Comms) take(s *session, topic string, payload []byte, retained bool) {
 		return
 	}
 	for _, p := range in.Proved {
-		c.stats.drop(c.dispatch(p.From, p.Plain, now))
+		c.stats.Drop(c.dispatch(p.From, p.Plain, now))
 	}
 	if in.From == "" {
 		return
 	}
 	c.hear(in.From, now)
 	if in.Plain != nil {
-		c.stats.drop(c.dispatch(in.From, in.Plain, now))
+		c.stats.Drop(c.dispatch(in.From, in.Plain, now))
 	}
 }
 
@@ -61,12 +62,12 @@ func (c *Comms) notTaken(s *session, topic string, err error, now time.Time) {
 		return
 	}
 	reason, stranger := sealDrop(err)
-	c.stats.drop(reason)
+	c.stats.Drop(reason)
 	if !stranger {
 		return
 	}
-	c.stats.met(err, now)
-	if c.stats.mayLog(logStranger, now) {
+	c.stats.Meet(netip.AddrPort{}, err, now)
+	if c.stats.MayLog(logStranger, now) {
 		c.cfg.Logger.Warn("a message came through the MQTT broker that does not belong to this cluster", "topic", topic, "reason", err)
 	}
 }
@@ -86,7 +87,7 @@ func (c *Comms) dispatch(from raft.NodeID, plain []byte, now time.Time) drop {
 		if whole == nil || len(whole) == 0 {
 			return reason
 		}
-		c.stats.drop(reason)
+		c.stats.Drop(reason)
 		if whole[0] != kindMessage && whole[0] != kindGroup {
 			return dropMalformed
 		}
@@ -100,16 +101,16 @@ func (c *Comms) dispatch(from raft.NodeID, plain []byte, now time.Time) drop {
 		}
 		return c.deliver(from, also, message)
 	case kindProbe:
-		n, err := parseNumber(plain)
-		if err != nil {
+		n, ok := traffic.ParseProbe(plain)
+		if !ok {
 			return dropMalformed
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.enqueue(&item{to: from, plain: appendNumber(nil, kindEcho, n), size: numberLen, at: now})
+		c.enqueue(&item{to: from, plain: traffic.AppendProbe(nil, kindEcho, n), size: traffic.ProbeLen, at: now})
 	case kindEcho:
-		n, err := parseNumber(plain)
-		if err != nil {
+		n, ok := traffic.ParseProbe(plain)
+		if !ok {
 			return dropMalformed
 		}
 		return c.echoed(from, n, now)

@@ -60,7 +60,7 @@ func (c *Comms) enqueue(x *item) {
 		return
 	}
 	for range c.queue.push(x) {
-		c.stats.drop(dropQueueFull)
+		c.stats.Drop(dropQueueFull)
 	}
 }
 
@@ -89,8 +89,8 @@ func (c *Comms) sendable(m raft.Message, now time.Time) bool {
 }
 
 func (c *Comms) unsendable(err error, now time.Time) {
-	c.stats.drop(dropUnsendable)
-	if c.stats.mayLog(logUnsendable, now) {
+	c.stats.Drop(dropUnsendable)
+	if c.stats.MayLog(logUnsendable, now) {
 		c.cfg.Logger.Error("a message was dropped; this is an error in edgeraft, please report it", "error", err)
 	}
 }

@@ -54,7 +54,7 @@ func (c *Comms) open(ctx context.Context, index int) (*session, error) {
 	}
 	s := &session{
 		c: c, broker: b, index: index,
-		conn:  newConn(raw, min(max(2*c.cfg.KeepAlive, writeAtLeast), writeAtMost), &c.stats),
+		conn:  newConn(raw, min(max(2*c.cfg.KeepAlive, writeAtLeast), writeAtMost), c.stats),
 		ended: make(chan error, 1), checks: make(chan string, maxChecks), checked: map[string]bool{},
 	}
 	s.client = paho.NewClient(paho.ClientConfig{
@@ -221,7 +221,7 @@ func (s *session) writeSome() bool {
 	for more && batch.Len() < maxWrite {
 		x, stale := s.c.queue.pop(now.Add(-s.c.cfg.Expiry))
 		for range stale {
-			s.c.stats.drop(dropStale)
+			s.c.stats.Drop(dropStale)
 		}
 		if more = x != nil; more {
 			s.publish(&batch, x, now)
@@ -267,7 +267,7 @@ func (s *session) publish(batch *bytes.Buffer, x *item, now time.Time) {
 		return
 	}
 	if room -= partHeader; room < 1 {
-		s.c.stats.drop(dropTooLong)
+		s.c.stats.Drop(dropTooLong)
 		return
 	}
 	s.c.mu.Lock()
@@ -297,7 +297,7 @@ func (s *session) publishSealed(batch *bytes.Buffer, topic string, sealed []byte
 		s.c.unsendable(err, time.Now())
 		return
 	}
-	s.c.stats.sentPackets.Add(1)
+	s.c.stats.Sent(1, 0)
 	s.largest = max(s.largest, publishOverhead(topic)+len(sealed)-seal.Overhead)
 }
 

@@ -2,11 +2,9 @@ package mqttcomms
 
 import (
 	"errors"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/edgeraft/edgeraft/internal/seal"
+	"github.com/edgeraft/edgeraft/internal/traffic"
 )
 
 // drop is a reason for which something was dropped.
@@ -81,81 +79,18 @@ func sealDrop(err error) (reason drop, stranger bool) {
 	return dropSealed, true
 }
 
-// Stats counts since Start. Packets and bytes are MQTT's, without TLS and TCP.
-type Stats struct {
-	SentPackets, SentBytes         uint64
-	ReceivedPackets, ReceivedBytes uint64
-	// Dropped counts by reason what was not sent, not taken, or not handed on.
-	// Only reasons that occurred are in it.
-	Dropped map[string]uint64
-	// Stranger is why the last packet that could not be opened could not, an error
-	// of package seal, nil when there was none; StrangerAgo is how long ago that was.
-	Stranger    error
-	StrangerAgo time.Duration
-}
+// Stats is what was counted since Start. Packets and bytes are MQTT's, without TLS
+// and TCP; where a stranger is, a broker does not tell.
+type Stats = traffic.Totals
 
-// counters is what Stats reports. It is safe for concurrent use.
-type counters struct {
-	sentPackets, sentBytes         atomic.Uint64
-	receivedPackets, receivedBytes atomic.Uint64
-	dropped                        [dropReasons]atomic.Uint64
+type counters = traffic.Counters[drop]
 
-	mu         sync.Mutex
-	stranger   error
-	strangerAt time.Time
-	logAfter   [logTopics]time.Time
-}
+func newCounters() *counters { return traffic.NewCounters[drop](dropNames[:], logTopics) }
 
-// logTopic is a subject on which there is at most one log line per logEvery.
-type logTopic int
-
+// The topics on which there is not more than a log line now and then.
 const (
-	logStranger logTopic = iota
+	logStranger = iota
 	logConnected
 	logUnsendable
 	logTopics
 )
-
-func (c *counters) drop(reason drop) {
-	if reason < dropReasons {
-		c.dropped[reason].Add(1)
-	}
-}
-
-func (c *counters) met(reason error, now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stranger, c.strangerAt = reason, now
-}
-
-// mayLog reports whether it is time for another line on the topic.
-func (c *counters) mayLog(topic logTopic, now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now.Before(c.logAfter[topic]) {
-		return false
-	}
-	c.logAfter[topic] = now.Add(logEvery)
-	return true
-}
-
-// snapshot returns the counts. Each is exact; together they may be of slightly
-// different instants.
-func (c *counters) snapshot(now time.Time) Stats {
-	s := Stats{
-		SentPackets: c.sentPackets.Load(), SentBytes: c.sentBytes.Load(),
-		ReceivedPackets: c.receivedPackets.Load(), ReceivedBytes: c.receivedBytes.Load(),
-		Dropped: map[string]uint64{},
-	}
-	for reason := range dropReasons {
-		if n := c.dropped[reason].Load(); n > 0 {
-			s.Dropped[dropNames[reason]] = n
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s.Stranger = c.stranger; s.Stranger != nil {
-		s.StrangerAgo = now.Sub(c.strangerAt)
-	}
-	return s
-}

@@ -9,10 +9,11 @@ package raft
 //
 // New fields of messages, and new kinds of them, need no level: who does not know
 // them ignores them (raft/wire). What does: new kinds of entries, roles, changes
-// and reasons, and whatever an old device would take for something else. So do commands that an App
-// of an older version would take for others (Config.CommandLevel): its state would
-// then differ from that of the rest. Two rules keep them from it, whoever comes,
-// goes or returns:
+// and reasons, and whatever an old device would take for something else.
+//
+// So do commands that an App of an older version would take for others
+// (Config.CommandLevel): its state would then differ from that of the rest. Two
+// rules keep them from it, whoever comes, goes or returns:
 //
 //   - They get into a log only where all members that the leader has heard know
 //     them; a device hands them on only to a leader that knows them itself.
@@ -113,7 +114,11 @@ func (c *Core) learnLevel(m Message) {
 	if p := c.lead.peers[m.From]; p != nil {
 		p.level = m.level()
 	}
-	if b, ok := m.Body.(AppendRequest); ok && m.From == c.leader {
-		c.toldLevel, c.leaderLevel = b.Level, m.level()
+	if m.From != c.leader {
+		return
+	}
+	c.leaderLevel = m.level()
+	if b, ok := m.Body.(AppendRequest); ok {
+		c.toldLevel = b.Level
 	}
 }

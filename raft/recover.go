@@ -3,8 +3,20 @@ package raft
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"strings"
 )
+
+// ParseClusterID reads what ClusterID.String wrote.
+func ParseClusterID(text string) (ClusterID, error) {
+	var c ClusterID
+	b, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
+	if copy(c[:], b); err != nil || len(b) != len(c) || c.String() != text {
+		return ClusterID{}, fmt.Errorf("%q is no UUID of a cluster, 32 digits and small letters a to f in five groups", text)
+	}
+	return c, nil
+}
 
 // SuccessorID makes the UUID of a cluster that is recovered from another one, of
 // random bytes that the caller takes from a cryptographic source. It is of
@@ -37,6 +49,47 @@ func (c ClusterID) Succeeds(old ClusterID) bool {
 	return bytes.Equal(c[8:], want)
 }
 
+// Holding is how far a log reaches: its last entry.
+type Holding struct {
+	Index Index
+	Term  Term
+}
+
+// Beyond reports whether h is of a more advanced log than o, as elections go
+// (§3.6.1). Of the survivors of a lost majority the most advanced has all that any
+// of them has and that was committed up to the term of its last entry: whatever was
+// committed in a term is in all logs with a later last entry (Leader Completeness,
+// §3.6.3), and in those with one of that term which reach as far (Log Matching,
+// §3.5). What others committed in later terms, of which no survivor has an entry, it
+// need not have, even if another survivor holds it from before; nobody can tell.
+func (h Holding) Beyond(o Holding) bool {
+	return h.Term > o.Term || h.Term == o.Term && h.Index > o.Index
+}
+
+// Holding is that of what is stored.
+func (s *Stored) Holding() Holding {
+	last, _ := s.last()
+	return Holding{last.Index, last.Term}
+}
+
+// last is the last entry, or what stands for it, and the configuration in force.
+func (s *Stored) last() (Entry, *Configuration) {
+	last, conf := Entry{}, noMembers
+	if s := s.Snapshot; s != nil {
+		last, conf = Entry{Index: s.Index, Term: s.Term, Time: s.Time}, s.Config
+	}
+	for _, e := range s.Entries {
+		if e.Index <= last.Index {
+			continue
+		}
+		last = e
+		if e.Kind == EntryConfig {
+			conf = e.Config
+		}
+	}
+	return last, conf
+}
+
 // Recover makes a cluster of one of what a device has stored, when the majority
 // of the cluster that it belonged to is gone for good, and returns the Save that
 // does it. It is not Raft: an operator decides that nobody else is left, and takes
@@ -58,19 +111,7 @@ func Recover(from Stored, self Member, cluster ClusterID) (Save, error) {
 	bad := func(why string) (Save, error) {
 		return Save{}, fmt.Errorf("recover the cluster %v: %s: %w", from.State.Cluster, why, ErrBadChange)
 	}
-	last, conf := Entry{}, noMembers
-	if s := from.Snapshot; s != nil {
-		last, conf = Entry{Index: s.Index, Term: s.Term, Time: s.Time}, s.Config
-	}
-	for _, e := range from.Entries {
-		if e.Index <= last.Index {
-			continue
-		}
-		last = e
-		if e.Kind == EntryConfig {
-			conf = e.Config
-		}
-	}
+	last, conf := from.last()
 	_, member := conf.Member(self.ID)
 	switch {
 	case from.State.Cluster.IsZero() || last.Index == 0:

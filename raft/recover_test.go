@@ -2,6 +2,7 @@ package raft
 
 import (
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -138,6 +139,42 @@ func TestWhatCannotBeRecovered(t *testing.T) {
 	} {
 		if save, err := Recover(c.from, c.self, c.id); !errors.Is(err, ErrBadChange) {
 			t.Errorf("%s: %+v, %v", name, save, err)
+		}
+	}
+}
+
+// Of two logs the one with the later last term is more advanced, however short.
+func TestHolding(t *testing.T) {
+	short, long := Holding{Index: 3, Term: 7}, Holding{Index: 90, Term: 6}
+	longer := Holding{Index: 4, Term: 7}
+	for _, c := range []struct {
+		a, b Holding
+		want bool
+	}{{short, long, true}, {long, short, false}, {longer, short, true}, {short, longer, false}, {short, short, false}, {long, Holding{}, true}} {
+		if got := c.a.Beyond(c.b); got != c.want {
+			t.Errorf("%+v is beyond %+v: %v", c.a, c.b, got)
+		}
+	}
+	s := survivor()
+	if got := s.Holding(); got != (Holding{Index: 3, Term: 6}) {
+		t.Errorf("%+v", got)
+	}
+	s.Snapshot = &Snapshot{Index: 3, Term: 6, Config: s.Entries[0].Config}
+	if got := s.Holding(); got != (Holding{Index: 3, Term: 6}) {
+		t.Errorf("with a snapshot that stands for all: %+v", got)
+	}
+}
+
+func TestParseClusterID(t *testing.T) {
+	for _, id := range []ClusterID{oldCluster, newCluster, {}} {
+		if got, err := ParseClusterID(id.String()); got != id || err != nil {
+			t.Errorf("%v became %v, %v", id, got, err)
+		}
+	}
+	text := newCluster.String()
+	for _, bad := range []string{"", "x", text[1:], text + "0", strings.ToUpper(text), strings.ReplaceAll(text, "-", ""), "0" + text[:35]} {
+		if got, err := ParseClusterID(bad); err == nil {
+			t.Errorf("%q became %v", bad, got)
 		}
 	}
 }

@@ -59,7 +59,7 @@ type Comms struct {
 	logger   *slog.Logger
 	conn     *quietSocket
 	received chan raft.Message
-	stats    counters
+	stats    *counters
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -97,6 +97,7 @@ func Listen(cfg Config) (*Comms, error) {
 	}
 	c := &Comms{
 		self: cfg.Self, sealer: cfg.Seal, logger: cfg.Logger, conn: conn, seeds: known,
+		stats:    newCounters(),
 		received: make(chan raft.Message, maxReceived),
 		wake:     make(chan struct{}, 1),
 		peers:    map[raft.NodeID]*peer{},
@@ -124,7 +125,7 @@ func (c *Comms) Received() <-chan raft.Message { return c.received }
 func (c *Comms) Port() int { return c.conn.port }
 
 // Stats returns the counts since Listen.
-func (c *Comms) Stats() Stats { return c.stats.snapshot(time.Now()) }
+func (c *Comms) Stats() Stats { return c.stats.Totals(time.Now()) }
 
 // Close ends everything and waits for its goroutines. What waits to be sent is
 // dropped. Further calls of Close do nothing, of Send neither.
@@ -214,7 +215,7 @@ func (c *Comms) tend() {
 func (c *Comms) tendNow(now time.Time) time.Time {
 	asks, abandoned, next := c.reassembler.tick(now)
 	for range abandoned {
-		c.stats.drop(dropIncomplete)
+		c.stats.Drop(dropIncomplete)
 	}
 	for _, a := range asks {
 		c.sendControl(a.to, control{packet: appendMissing(nil, a.message, a.runs)}, now)

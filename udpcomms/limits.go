@@ -136,7 +136,4 @@ const (
 	// doubling to errorPauseAtMost.
 	errorPauseFirst  = 10 * time.Millisecond
 	errorPauseAtMost = time.Second
-	// logEvery is the least time between two log lines about strangers, and
-	// between two about messages that cannot be sent.
-	logEvery = time.Minute
 )

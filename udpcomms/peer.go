@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/edgeraft/edgeraft/internal/traffic"
 	"github.com/edgeraft/edgeraft/raft"
 )
 
@@ -31,7 +32,7 @@ type peer struct {
 	controls   []control
 	sending    bool // a goroutine is emptying the queues
 
-	roundTrip roundTrip
+	roundTrip traffic.RoundTrip
 }
 
 // control is a packet of our own that goes ahead of messages, one that is sealed
@@ -186,7 +187,7 @@ func (c *Comms) Hint(id raft.NodeID, addrs []netip.AddrPort) {
 	defer c.mu.Unlock()
 	p := c.lookUp(id, now)
 	if p == nil {
-		c.stats.drop(dropTooManyPeers)
+		c.stats.Drop(dropTooManyPeers)
 		return
 	}
 	c.hint(p, addrs, now)

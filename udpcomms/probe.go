@@ -1,36 +1,11 @@
 package udpcomms
 
 import (
-	"encoding/binary"
-	"fmt"
-	"math/rand/v2"
 	"time"
 
+	"github.com/edgeraft/edgeraft/internal/traffic"
 	"github.com/edgeraft/edgeraft/raft"
 )
-
-// roundTrip measures how long an answer of a peer takes.
-type roundTrip struct {
-	probe  uint64    // the number of the probe under way, 0 for none
-	sent   time.Time // when it left
-	smooth time.Duration
-	echoed time.Time // when a probe was last answered
-}
-
-// take takes the answer to probe n and reports whether it was awaited.
-func (r *roundTrip) take(n uint64, now time.Time) bool {
-	if n == 0 || n != r.probe {
-		return false
-	}
-	took := max(now.Sub(r.sent), time.Microsecond)
-	r.probe, r.echoed = 0, now
-	if r.smooth == 0 {
-		r.smooth = took
-	} else {
-		r.smooth += (took - r.smooth) / 4
-	}
-	return true
-}
 
 // Probe asks a device for a sign of life, to measure the round trip. It never
 // blocks; what comes of it is told by Contact.
@@ -43,11 +18,12 @@ func (c *Comms) Probe(id raft.NodeID) {
 	p := c.lookUp(id, now)
 	if p == nil {
 		c.mu.Unlock()
-		c.stats.drop(dropTooManyPeers)
+		c.stats.Drop(dropTooManyPeers)
 		return
 	}
-	p.roundTrip.probe, p.roundTrip.sent = rand.Uint64()|1, now
-	packet := appendNumber(nil, kindProbe, p.roundTrip.probe)
+	n := p.roundTrip.Ask()
+	p.roundTrip.Leaves(n, now)
+	packet := traffic.AppendProbe(nil, kindProbe, n)
 	c.mu.Unlock()
 	c.sendControl(id, control{packet: packet}, now)
 }
@@ -58,7 +34,7 @@ func (c *Comms) Contact(id raft.NodeID) (heard time.Time, roundTrip time.Duratio
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.peers[id]; p != nil {
-		return p.heard, p.roundTrip.smooth
+		return p.heard, p.roundTrip.Smooth
 	}
 	return time.Time{}, 0
 }
@@ -68,43 +44,25 @@ func (c *Comms) Echoed(id raft.NodeID) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.peers[id]; p != nil {
-		return p.roundTrip.echoed
+		return p.roundTrip.Echoed
 	}
 	return time.Time{}
 }
 
 // probed answers a probe, or takes an answer.
 func (c *Comms) probed(from raft.NodeID, plain []byte, now time.Time) drop {
-	n, err := parseNumber(plain)
-	if err != nil {
+	n, ok := traffic.ParseProbe(plain)
+	if !ok {
 		return dropMalformed
 	}
 	if plain[0] == kindProbe {
-		c.sendControl(from, control{packet: appendNumber(nil, kindEcho, n)}, now)
+		c.sendControl(from, control{packet: traffic.AppendProbe(nil, kindEcho, n)}, now)
 		return noDrop
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p := c.peers[from]; p == nil || !p.roundTrip.take(n, now) {
+	if p := c.peers[from]; p == nil || !p.roundTrip.Take(n, now) {
 		return dropLateEcho
 	}
 	return noDrop
-}
-
-// numberLen is the length of a probe and of an echo. The zeros behind the number
-// make room: no Sealer answers a packet with a longer one, so the challenge that
-// a first packet draws must not be longer than a probe that is the first.
-const numberLen = 16
-
-func appendNumber(dst []byte, kind byte, n uint64) []byte {
-	dst = binary.BigEndian.AppendUint64(append(dst, kind), n)
-	return append(dst, make([]byte, numberLen-1-8)...)
-}
-
-// parseNumber reads a packet of kindProbe or kindEcho.
-func parseNumber(b []byte) (uint64, error) {
-	if len(b) != numberLen {
-		return 0, fmt.Errorf("%w: a probe of %d bytes", errMalformed, len(b))
-	}
-	return binary.BigEndian.Uint64(b[1:]), nil
 }

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/edgeraft/edgeraft/internal/traffic"
 )
 
 func TestProbeMeasuresTheRoundTrip(t *testing.T) {
@@ -37,7 +39,7 @@ func TestProbeMeasuresTheRoundTrip(t *testing.T) {
 // each other.
 func TestAProbeDrawsAChallenge(t *testing.T) {
 	from, to := newSealer(t, testKey, alice, 1), newSealer(t, testKey, bob, 1)
-	packet, err := from.Seal(nil, bob, appendNumber(nil, kindProbe, 1))
+	packet, err := from.Seal(nil, bob, traffic.AppendProbe(nil, kindProbe, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,9 +52,9 @@ func TestStrangeProbes(t *testing.T) {
 	a := listen(t, alice)
 	d := newDevice(t, bob)
 	d.say(a, []byte{kindProbe, 1, 2})
-	d.say(a, appendNumber(nil, kindEcho, 0))
-	d.say(a, appendNumber(nil, kindEcho, 77))
-	d.say(a, append(appendNumber(nil, kindEcho, 77), 0))
+	d.say(a, traffic.AppendProbe(nil, kindEcho, 0))
+	d.say(a, traffic.AppendProbe(nil, kindEcho, 77))
+	d.say(a, append(traffic.AppendProbe(nil, kindEcho, 77), 0))
 	d.settle(a)
 	if s := a.Stats().Dropped; s["malformed"] != 2 || s["late_echo"] != 2 {
 		t.Errorf("%v", s)
@@ -60,8 +62,8 @@ func TestStrangeProbes(t *testing.T) {
 	if _, trip := a.Contact(bob); trip != 0 {
 		t.Errorf("a round trip of %v that nothing was asked for", trip)
 	}
-	d.say(a, appendNumber(nil, kindProbe, 99))
-	if _, plain := d.hear(); string(plain) != string(appendNumber(nil, kindEcho, 99)) {
+	d.say(a, traffic.AppendProbe(nil, kindProbe, 99))
+	if _, plain := d.hear(); string(plain) != string(traffic.AppendProbe(nil, kindEcho, 99)) {
 		t.Errorf("a probe is answered by %x", plain)
 	}
 }

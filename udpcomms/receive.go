@@ -21,7 +21,7 @@ func (c *Comms) read() {
 			if errors.Is(err, net.ErrClosed) || c.ctx.Err() != nil {
 				return
 			}
-			c.stats.failed(dropReadFailed, err)
+			c.stats.Fail(dropReadFailed, err)
 			pause = min(max(2*pause, errorPauseFirst), errorPauseAtMost)
 			if !c.pause(pause) {
 				return
@@ -29,8 +29,7 @@ func (c *Comms) read() {
 			continue
 		}
 		pause = 0
-		c.stats.receivedPackets.Add(1)
-		c.stats.receivedBytes.Add(uint64(n))
+		c.stats.Received(1, n)
 		c.take(buf[:n], src, time.Now())
 	}
 }
@@ -38,13 +37,13 @@ func (c *Comms) read() {
 // take handles one datagram, and spoils it.
 func (c *Comms) take(datagram []byte, src netip.AddrPort, now time.Time) {
 	if len(datagram) > MaxDatagram {
-		c.stats.drop(dropTooLong)
+		c.stats.Drop(dropTooLong)
 		return
 	}
 	in := c.sealer.Receive(datagram, src)
 	if in.Reply != nil {
 		if c.write(in.Reply, src) {
-			c.stats.drop(dropSendFull) // reading does not wait; it will be asked for again
+			c.stats.Drop(dropSendFull) // reading does not wait; it will be asked for again
 		}
 	}
 	if in.Err != nil {
@@ -66,12 +65,12 @@ func (c *Comms) take(datagram []byte, src netip.AddrPort, now time.Time) {
 // refused counts a packet that is not taken, and tells of strangers.
 func (c *Comms) refused(err error, src netip.AddrPort, now time.Time) {
 	reason, stranger := sealDrop(err)
-	c.stats.drop(reason)
+	c.stats.Drop(reason)
 	if !stranger {
 		return
 	}
-	c.stats.met(src, err, now)
-	if c.stats.mayLog(logStranger, now) {
+	c.stats.Meet(src, err, now)
+	if c.stats.MayLog(logStranger, now) {
 		c.logger.Warn("a packet was dropped that does not belong to this cluster", "from", src, "reason", err)
 	}
 }
@@ -79,7 +78,7 @@ func (c *Comms) refused(err error, src netip.AddrPort, now time.Time) {
 // handle takes a packet that is proved to be of a device, and fresh.
 func (c *Comms) handle(from raft.NodeID, src netip.AddrPort, plain []byte, now time.Time) {
 	if reason := c.dispatch(from, src, plain, now); reason != noDrop {
-		c.stats.drop(reason)
+		c.stats.Drop(reason)
 	}
 }
 
@@ -91,7 +90,7 @@ func (c *Comms) heard(from raft.NodeID, src netip.AddrPort, now time.Time) {
 	c.mu.Unlock()
 	switch {
 	case p == nil:
-		c.stats.drop(dropTooManyPeers)
+		c.stats.Drop(dropTooManyPeers)
 	case moved:
 		c.logger.Debug("a device has another address", "device", from, "address", src)
 	}
@@ -116,7 +115,7 @@ func (c *Comms) dispatch(from raft.NodeID, src netip.AddrPort, plain []byte, now
 			return reason
 		}
 		if reason != noDrop {
-			c.stats.drop(reason)
+			c.stats.Drop(reason)
 		}
 		return c.deliver(from, whole)
 	case kindMissing:

@@ -31,14 +31,14 @@ func (c *Comms) Send(m raft.Message) {
 	if m.To != "" {
 		if p = c.lookUp(m.To, now); p == nil {
 			c.mu.Unlock()
-			c.stats.drop(dropTooManyPeers)
+			c.stats.Drop(dropTooManyPeers)
 			return
 		}
 	}
 	p.queue = append(p.queue, m)
 	p.queueBytes += messageSize(m)
 	for len(p.queue) > 1 && (len(p.queue) > maxQueue || p.queueBytes > maxQueueBytes) {
-		c.stats.drop(dropQueueFull)
+		c.stats.Drop(dropQueueFull)
 		p.pop()
 	}
 	if p.sending || p.queueBytes > inlineBytes || !p.addr.IsValid() {
@@ -86,8 +86,8 @@ func (c *Comms) sendable(m raft.Message) error {
 // refuse counts a message that breaks the contract, and logs it now and then:
 // it is an error in this program.
 func (c *Comms) refuse(err error, now time.Time) {
-	c.stats.drop(dropUnsendable)
-	if c.stats.mayLog(logUnsendable, now) {
+	c.stats.Drop(dropUnsendable)
+	if c.stats.MayLog(logUnsendable, now) {
 		c.logger.Error("a message was dropped; this is an error in edgeraft, please report it", "error", err)
 	}
 }
@@ -129,7 +129,7 @@ func (c *Comms) sendControl(to raft.NodeID, packet control, now time.Time) {
 		return
 	}
 	if len(p.controls) >= maxControls {
-		c.stats.drop(dropControlFull)
+		c.stats.Drop(dropControlFull)
 		return
 	}
 	p.controls = append(p.controls, packet)
@@ -144,7 +144,7 @@ func (c *Comms) SendSealed(to raft.NodeID, packet []byte) {
 	p := c.lookUp(to, now)
 	c.mu.Unlock()
 	if p == nil {
-		c.stats.drop(dropTooManyPeers)
+		c.stats.Drop(dropTooManyPeers)
 		return
 	}
 	c.sendControl(to, control{sealed: packet}, now)
@@ -239,7 +239,7 @@ func (c *Comms) routeTo(p *peer, s *scratch, now time.Time) (search bool) {
 // sendMessage encodes a message and sends it to the targets in s.
 func (c *Comms) sendMessage(s *scratch, m raft.Message, now time.Time) {
 	if len(s.targets) == 0 {
-		c.stats.drop(dropNoAddress)
+		c.stats.Drop(dropNoAddress)
 		return
 	}
 	var err error
@@ -315,7 +315,7 @@ func (c *Comms) writeAll(s *scratch, to raft.NodeID, packet []byte) {
 			full = c.write(packet, target)
 		}
 		if full {
-			c.stats.drop(dropSendFull)
+			c.stats.Drop(dropSendFull)
 		}
 	}
 }
@@ -326,13 +326,12 @@ func (c *Comms) write(packet []byte, target netip.AddrPort) (full bool) {
 	err := c.conn.write(packet, target)
 	switch {
 	case err == nil:
-		c.stats.sentPackets.Add(1)
-		c.stats.sentBytes.Add(uint64(len(packet)))
+		c.stats.Sent(1, len(packet))
 	case errors.Is(err, unix.EAGAIN):
 		return true
 	case errors.Is(err, net.ErrClosed):
 	default:
-		c.stats.failed(dropSendFailed, err)
+		c.stats.Fail(dropSendFailed, err)
 	}
 	return false
 }

@@ -2,12 +2,9 @@ package udpcomms
 
 import (
 	"errors"
-	"net/netip"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/edgeraft/edgeraft/internal/seal"
+	"github.com/edgeraft/edgeraft/internal/traffic"
 )
 
 // drop is a reason for which something was dropped.
@@ -103,94 +100,17 @@ func sealDrop(err error) (reason drop, stranger bool) {
 	return dropAuth, true
 }
 
-// Stats counts since Listen.
-type Stats struct {
-	SentPackets, SentBytes         uint64 // UDP payload that the kernel took
-	ReceivedPackets, ReceivedBytes uint64 // UDP payload, from anyone
-	// Dropped counts by reason what was not sent, not taken, or not handed on.
-	// Only reasons that occurred are in it.
-	Dropped map[string]uint64
-	// LastStranger is the last sender whose packet could not be opened.
-	LastStranger Stranger
-	// LastError is the newest error of the socket, "" when there was none.
-	LastError string
-}
+// Stats is what was counted since Listen. Packets are datagrams, bytes their
+// payload.
+type Stats = traffic.Totals
 
-// Stranger is a sender whose packets cannot be opened, such as a device with
-// another key. Address and reason are unproven.
-type Stranger struct {
-	Addr   netip.AddrPort // not valid when there was none
-	Reason error          // of package seal; nil when there was none
-	Ago    time.Duration
-}
+type counters = traffic.Counters[drop]
 
-// counters is what Stats reports. It is safe for concurrent use.
-type counters struct {
-	sentPackets, sentBytes         atomic.Uint64
-	receivedPackets, receivedBytes atomic.Uint64
-	dropped                        [dropReasons]atomic.Uint64
+func newCounters() *counters { return traffic.NewCounters[drop](dropNames[:], logTopics) }
 
-	mu         sync.Mutex
-	stranger   Stranger
-	strangerAt time.Time
-	lastError  string
-	logAfter   [2]time.Time // by logTopic
-}
-
-// logTopic is a subject on which there is at most one log line per logEvery.
-type logTopic int
-
+// The topics on which there is not more than a log line now and then.
 const (
-	logStranger logTopic = iota
+	logStranger = iota
 	logUnsendable
+	logTopics
 )
-
-func (c *counters) drop(reason drop) { c.dropped[reason].Add(1) }
-
-// failed counts an error of the socket.
-func (c *counters) failed(reason drop, err error) {
-	c.drop(reason)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.lastError = err.Error()
-}
-
-// met records a stranger.
-func (c *counters) met(addr netip.AddrPort, reason error, now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stranger, c.strangerAt = Stranger{Addr: addr, Reason: reason}, now
-}
-
-// mayLog reports whether it is time for another line on the topic.
-func (c *counters) mayLog(topic logTopic, now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now.Before(c.logAfter[topic]) {
-		return false
-	}
-	c.logAfter[topic] = now.Add(logEvery)
-	return true
-}
-
-// snapshot returns the counts. Each is exact; together they may be of slightly
-// different instants.
-func (c *counters) snapshot(now time.Time) Stats {
-	s := Stats{
-		SentPackets: c.sentPackets.Load(), SentBytes: c.sentBytes.Load(),
-		ReceivedPackets: c.receivedPackets.Load(), ReceivedBytes: c.receivedBytes.Load(),
-		Dropped: map[string]uint64{},
-	}
-	for reason := range dropReasons {
-		if n := c.dropped[reason].Load(); n > 0 {
-			s.Dropped[dropNames[reason]] = n
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s.LastStranger, s.LastError = c.stranger, c.lastError
-	if s.LastStranger.Addr.IsValid() {
-		s.LastStranger.Ago = now.Sub(c.strangerAt)
-	}
-	return s
-}

@@ -17,5 +17,8 @@ type Recovered struct {
 	Was       string `json:"was_cluster_id"` // the one that is lost
 	Index     uint64 `json:"index"`          // of the entry that made it; all before it is kept
 	Term      uint64 `json:"term"`
-	KeptAs    string `json:"kept_as"` // the database as it was before
+	KeptAs    string `json:"kept_as,omitempty"` // the database as it was before
+	// Already: it was recovered before, and nothing was changed now. All but the
+	// two clusters is not told then.
+	Already bool `json:"already,omitempty"`
 }

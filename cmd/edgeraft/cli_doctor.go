@@ -38,7 +38,7 @@ var doctorCommand = command{
 				doctor.Measure(inv.stdout, dir)
 				return nil
 			}
-			c, err := inv.config()
+			c, err := inv.examinedConfig()
 			if err != nil {
 				return err
 			}
@@ -65,9 +65,35 @@ var doctorCommand = command{
 	},
 }
 
+// examinedConfig loads the configuration of the agent that is meant. An ordinary user
+// who runs none means the packaged one, which goes by the same defaults as root.
+func (inv *invocation) examinedConfig() (config.Config, error) {
+	c, err := inv.config()
+	if err != nil || inv.from.Host.Root {
+		return c, err
+	}
+	if _, err := os.Stat(c.DataDir); !errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	mine := inv.from.Host
+	inv.from.Host.Root = true
+	packaged, err := inv.config()
+	if _, missing := os.Stat(packaged.DataDir); err != nil || missing != nil {
+		inv.from.Host = mine
+		return c, nil
+	}
+	return packaged, nil
+}
+
 // subject is what is to be examined.
 func (inv *invocation) subject(ctx context.Context, c config.Config) doctor.Subject {
 	known, seen := inv.whatIsKnownInTime(ctx)
+	if !seen {
+		known.Socket = c.Socket
+	}
+	if abs, err := filepath.Abs(c.DataDir); err == nil {
+		c.DataDir = abs
+	}
 	s := doctor.Subject{
 		DataDir: c.DataDir, Socket: known.Socket, KeyFile: c.KeyFile, Cluster: c.Cluster,
 		Metrics: c.Metrics.Listen, MQTT: c.Uses(config.TransportMQTT), Brokers: c.Access(),
@@ -94,7 +120,7 @@ func (inv *invocation) subject(ctx context.Context, c config.Config) doctor.Subj
 		return s
 	}
 	f := why.Diagnose(known)
-	s.Agent = doctor.Finding{Level: doctor.OK, Text: f.Cause, Command: f.Next}
+	s.Agent = doctor.Finding{Level: doctor.OK, Text: f.Cause, Remedy: f.Next} // which may be a sentence
 	if !f.Healthy {
 		s.Agent.Level = doctor.Error
 	}
@@ -144,8 +170,14 @@ func printFindings(out io.Writer, findings []doctor.Finding, width int) {
 			fmt.Fprintf(out, "%s$ %s\n", strings.Repeat(" ", findingIndent-2), show.Printable(f.Command))
 		}
 	}
-	fmt.Fprintf(out, "\n%d errors, %d warnings, %d notes; %d checks are well.\n",
-		count[doctor.Error], count[doctor.Warning], count[doctor.Note], count[doctor.OK])
+	number := func(l doctor.Level) string {
+		if count[l] == 1 {
+			return fmt.Sprintf("1 %s", l)
+		}
+		return fmt.Sprintf("%d %ss", count[l], l)
+	}
+	fmt.Fprintf(out, "\n%s, %s, %s; well: %d of %d checks.\n",
+		number(doctor.Error), number(doctor.Warning), number(doctor.Note), count[doctor.OK], len(findings))
 }
 
 // hang breaks a text at spaces into lines that all begin at findingIndent.

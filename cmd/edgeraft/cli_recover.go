@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/app/client"
@@ -74,7 +75,10 @@ func (inv *invocation) recover(ctx context.Context, o recoverOptions) error {
 		return nil
 	}
 	if o.clusterID != "" && o.clusterID != s.ClusterID {
-		return fmt.Errorf("this device belongs to the cluster %s, not to %s: was it recovered already? Nothing was changed", s.ClusterID, o.clusterID)
+		if s.cameOf(o.clusterID) {
+			return inv.sayRecovered(api.Recovered{ClusterID: s.ClusterID, Was: o.clusterID, Already: true}, running)
+		}
+		return fmt.Errorf("this device belongs to the cluster %s, not to %s, and nothing was changed", s.ClusterID, o.clusterID)
 	}
 	if err := s.refuse(o.although); err != nil {
 		return err
@@ -94,7 +98,7 @@ func (inv *invocation) recover(ctx context.Context, o recoverOptions) error {
 
 func (inv *invocation) doRecover(ctx context.Context, socket *client.Client, c config.Config, s survivor, o recoverOptions) (api.Recovered, error) {
 	if !s.Running {
-		return agent.RecoverOffline(c, s.ClusterID)
+		return agent.RecoverOffline(ctx, c, s.ClusterID)
 	}
 	ctx, cancel := context.WithTimeout(ctx, inv.timeout)
 	defer cancel()
@@ -102,8 +106,12 @@ func (inv *invocation) doRecover(ctx context.Context, socket *client.Client, c c
 }
 
 func (inv *invocation) sayRecovered(r api.Recovered, running bool) error {
-	if inv.json {
+	switch {
+	case inv.json:
 		return inv.sayJSON(r)
+	case r.Already:
+		inv.say("This device was recovered already: from %s, as %s. Nothing was changed now.", r.Was, r.ClusterID)
+		return nil
 	}
 	inv.say("This device is now a cluster of its own: %s, which goes on at index %d.", r.ClusterID, r.Index)
 	inv.say("What was before is kept in %s; delete it when all is well.", show.Printable(r.KeptAs))
@@ -128,6 +136,7 @@ type survivor struct {
 	Commit    uint64         `json:"commit"` // at least
 	Leader    string         `json:"leader,omitempty"`
 	Removed   bool           `json:"removed,omitempty"`
+	Successor bool           `json:"recovered_elsewhere,omitempty"` // a device of a cluster that came of this one was heard
 	Quorum    int            `json:"quorum"`
 	Heard     int            `json:"heard"` // voters, this device among them; 0 where no agent runs
 	Others    []survivorPeer `json:"others"`
@@ -151,6 +160,7 @@ func survivorOf(st api.Status, running bool) survivor {
 		LastTerm: st.Node.LastTerm, LastIndex: st.Node.Last, Commit: st.Node.Commit,
 		Leader: st.Cluster.Leader, Removed: st.Node.State == "removed", Others: []survivorPeer{},
 	}
+	s.Successor = slices.ContainsFunc(st.Warnings, func(w api.Warning) bool { return w.Code == "recovered_without" })
 	voters := 0
 	for _, m := range st.Members {
 		heard := m.Self && running || m.LastContactMS != nil && *m.LastContactMS < heardLatelyMS
@@ -168,13 +178,23 @@ func survivorOf(st api.Status, running bool) survivor {
 	return s
 }
 
+// cameOf reports whether the device's cluster was recovered from this one.
+func (s survivor) cameOf(cluster string) bool {
+	own, err := raft.ParseClusterID(s.ClusterID)
+	was, bad := raft.ParseClusterID(cluster)
+	return err == nil && bad == nil && own.Succeeds(was)
+}
+
 func (p survivorPeer) beyond(s survivor) bool {
-	return p.Heard && (p.LastTerm > s.LastTerm || p.LastTerm == s.LastTerm && p.LastIndex > s.LastIndex)
+	own := raft.Holding{Index: raft.Index(s.LastIndex), Term: raft.Term(s.LastTerm)}
+	return p.Heard && raft.Holding{Index: raft.Index(p.LastIndex), Term: raft.Term(p.LastTerm)}.Beyond(own)
 }
 
 // refuse says why it must not be done, nil if it may. The agent looks again.
 func (s survivor) refuse(althoughBehind bool) error {
 	switch {
+	case s.Successor:
+		return errors.New("this cluster was recovered already on another device, so nothing was changed; to come into what it is now: edgeraft join --as-new")
 	case s.Leader != "":
 		return errors.New("the cluster has a leader, so it works, and nothing was changed; to be rid of members that are gone: edgeraft members remove")
 	case s.Running && s.Heard >= s.Quorum:
@@ -233,6 +253,8 @@ func (inv *invocation) showSurvivor(s survivor) {
 		switch {
 		case !s.Running:
 			line = "not known, since no agent runs here; run edgeraft recover --show there"
+		case !p.Heard && p.Role != raft.Voter.String():
+			line = "a learner, which says nothing while there is no leader; if it survives, run edgeraft recover --show there"
 		case p.Heard && p.LastTerm > 0:
 			line = fmt.Sprintf("heard; entries up to %d of term %d", p.LastIndex, p.LastTerm)
 		case p.Heard:
@@ -246,12 +268,12 @@ func (inv *invocation) showSurvivor(s survivor) {
 func (inv *invocation) showLoss(s survivor) {
 	out := inv.stderr
 	fmt.Fprintf(out, "\nWhat will be:\n")
-	fmt.Fprintf(out, "- All that this device has is kept: the entries up to %d. Those behind %d may never have been acknowledged to\n  anybody; they are kept all the same.\n", s.LastIndex, s.Commit)
-	fmt.Fprintf(out, "- What was acknowledged with an index above %d is lost: it was on the devices that are gone, and not here. How\n  much that is nobody can tell. If another survivor has more, recover there instead.\n", s.LastIndex)
+	fmt.Fprintf(out, "- All that this device has is kept: the entries up to %d. Up to %d that is all that was ever acknowledged; those\n  behind may never have been acknowledged to anybody, and are kept all the same.\n", s.LastIndex, s.Commit)
+	fmt.Fprintf(out, "- What was acknowledged with an index above %d, and is not here, is lost: only the devices that are gone had it.\n  How much that is nobody can tell. If another survivor has more, recover there instead.\n", s.Commit)
 	fmt.Fprintf(out, "- The cluster gets a new UUID, and this device as its only member. None of the others can commit anything with\n  it any more; on each, edgeraft join --as-new brings it in as a new device, and throws away what it has.\n")
 	fmt.Fprintf(out, "- Should a majority of the others not be gone but cut off, there will be two clusters that both work, each\n  without the other's changes. Make sure that they are off.\n")
 	if !s.Running {
-		fmt.Fprintf(out, "- No agent runs here, so nobody was asked what the others have: run edgeraft recover --show on each survivor first.\n")
+		fmt.Fprintf(out, "- No agent runs here, so nobody was asked whether the cluster works without this device, and what the others\n  have: look with edgeraft status on one of them, and run edgeraft recover --show on each survivor first.\n")
 	}
 	fmt.Fprintln(out)
 }

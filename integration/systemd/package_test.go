@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,7 +57,7 @@ func TestPackage(t *testing.T) {
 		name string
 		do   func()
 	}{
-		{"install", l.install}, {"init and join", l.form}, {"who may use the socket", l.access},
+		{"install", l.install}, {"init and join", l.form}, {"who may use the socket", l.access}, {"doctor", l.examine},
 		{"upgrade of the leader under load", l.upgrade}, {"reload", l.reload}, {"a configuration that cannot be used", l.misconfigure},
 		{"kill -9", l.kill}, {"a process that hangs", l.hang}, {"reboot", l.reboot}, {"remove and purge", l.purge},
 	} {
@@ -149,6 +150,29 @@ func (l *life) access() {
 	if !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.Contains(err.Error(), "group") {
 		l.t.Errorf("a user who is not in the group gets %v", err)
 	}
+}
+
+// examine: a packaged device that is well has nothing wrong with it, but that the
+// container's file system is an overlay, for root and for a user of the group; another
+// is told how to become one.
+func (l *life) examine() {
+	var all sync.WaitGroup
+	doctor := func(m *machine, as string, well bool, words ...string) {
+		all.Go(func() {
+			out, err := m.try("runuser", "-u", as, "--", "edgeraft", "doctor")
+			warned := strings.Count(out, "  warning  ") - strings.Count(out, "lies on an overlay")
+			missing := slices.DeleteFunc(words, func(w string) bool { return strings.Contains(out, w) })
+			if well != (err == nil) || warned != 0 || len(missing) > 0 {
+				l.t.Errorf("%s on %s, lacking %q: %v\n%s", as, m.name(), missing, err, out)
+			}
+		})
+	}
+	for _, m := range l.machines {
+		doctor(m, "root", true, "root may use")
+	}
+	doctor(l.machines[0], "pi", true, "pi may use", "data_dir: /var/lib/edgeraft has mode 0700", "key file: /etc/edgeraft/cluster.key")
+	doctor(l.machines[0], "guest", false, "usermod -aG edgeraft guest")
+	all.Wait()
 }
 
 // upgrade upgrades the leader while the others work: they miss it no longer than

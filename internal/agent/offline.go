@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -59,18 +60,31 @@ func JoinOffline(cfg config.Config, key seal.Key) (api.Setup, error) {
 }
 
 // RecoverOffline is `edgeraft recover` while no agent runs.
-func RecoverOffline(cfg config.Config, cluster string) (api.Recovered, error) {
+func RecoverOffline(ctx context.Context, cfg config.Config, cluster string) (api.Recovered, error) {
 	if err := actAsOwner(cfg.DataDir, ""); err != nil {
 		return api.Recovered{}, fmt.Errorf("recover: %w", err)
 	}
-	return recoverFiles(cfg, cluster)
+	return recoverFiles(ctx, cfg, cluster, raft.Holding{})
 }
 
 // StartOverOffline is `edgeraft join --as-new` while no agent runs, with another
 // key where newKey says so.
-func StartOverOffline(cfg config.Config, key seal.Key, newKey bool) error {
+// A device that is new already, because this was done before, stays as it is: what
+// it was is put aside, and another blank database would take that place.
+func StartOverOffline(ctx context.Context, cfg config.Config, key seal.Key, newKey bool) error {
 	if err := actAsOwner(cfg.DataDir, ""); err != nil {
 		return fmt.Errorf("join as a new device: %w", err)
+	}
+	in, err := boltlog.Inspect(ctx, cfg.DataDir)
+	switch {
+	case errors.Is(err, boltlog.ErrLostDatabase): // it was interrupted
+	case err != nil:
+		return fmt.Errorf("join as a new device, and nothing was changed: %w", err)
+	case in.Stored.State.Cluster.IsZero():
+		if newKey {
+			err = seal.WriteKeyFile(cfg.KeyFile, key, false)
+		}
+		return err
 	}
 	return startOverFiles(cfg, key, newKey)
 }

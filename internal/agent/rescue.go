@@ -67,8 +67,8 @@ func (a *agent) Recover(ctx context.Context, r api.RecoverRequest) (api.Recovere
 	if err != nil {
 		return api.Recovered{}, err
 	}
-	if st.Cluster.String() != r.ClusterID || st.Cluster.IsZero() {
-		return api.Recovered{}, fmt.Errorf("recover: this device belongs to the cluster %v, not to %s: %w", st.Cluster, r.ClusterID, app.ErrRefused)
+	if done, err := whose(st.Cluster, r.ClusterID); err != nil || done.Already {
+		return done, err
 	}
 	why := mayNotRecover(st, d.votersHeard(st), r.AlthoughBehind)
 	if wait := listenFirst*a.cfg.Timing.Election - time.Since(a.started); why == "" && wait > 0 {
@@ -79,7 +79,8 @@ func (a *agent) Recover(ctx context.Context, r api.RecoverRequest) (api.Recovere
 	}
 	var recovered api.Recovered
 	err = a.overhaul(ctx, func() error {
-		recovered, err = recoverFiles(a.cfg, r.ClusterID)
+		// Not r's context: what is begun here is not to depend on who still waits.
+		recovered, err = recoverFiles(context.WithoutCancel(ctx), a.cfg, r.ClusterID, othersHold(st, r.AlthoughBehind))
 		return err
 	})
 	if err != nil {
@@ -105,8 +106,12 @@ func mayNotRecover(st server.Status, heard int, althoughBehind bool) string {
 		return fmt.Sprintf("%d of %d voters are heard, which is a majority, so the cluster will work by itself; see edgeraft why", heard, st.Config.Voters())
 	}
 	if who, _, ok := mostAdvanced(st); ok && who != st.ID && !althoughBehind {
-		return fmt.Sprintf("%s (%s) has more of the log than this device; recover there, and then, here: edgeraft join --as-new",
+		return fmt.Sprintf("%s (%s) has more of the log than this device; recover there, and then, here: edgeraft join --as-new (or, if that one is gone too: edgeraft recover --although-behind)",
 			nameOf(st.Config, who), who[:8])
+	}
+	if ago, ok := st.Drops.ForeignAgo(); ok && ago < foreignFor && st.Drops.LastForeign.Succeeds(st.Cluster) {
+		return fmt.Sprintf("this cluster was recovered already, as %v, which was heard %v ago; to come into that: edgeraft join --as-new",
+			st.Drops.LastForeign, ago.Round(time.Second))
 	}
 	return ""
 }
@@ -118,17 +123,58 @@ func mostAdvanced(st server.Status) (raft.NodeID, server.Holding, bool) {
 	who, most := st.ID, server.Holding{Index: st.Last, Term: st.LastTerm}
 	for _, m := range st.Config.Members {
 		h, ok := st.Held[m.ID]
-		if ok && m.ID != st.ID && (h.Term > most.Term || h.Term == most.Term && h.Index > most.Index) {
+		if ok && m.ID != st.ID && h.Beyond(most) {
 			who, most = m.ID, h
 		}
 	}
 	return who, most, true
 }
 
+// othersHold is the most that another member said it has.
+func othersHold(st server.Status, althoughBehind bool) (most raft.Holding) {
+	for _, m := range st.Config.Members {
+		if h := st.Held[m.ID]; m.ID != st.ID && !althoughBehind && h.Beyond(most) {
+			most = h
+		}
+	}
+	return most
+}
+
+// whose compares the cluster that a device belongs to with the one that is to be
+// recovered. Done says that this is what came of it, so that whoever was cut off
+// from the answer can ask again.
+func whose(own raft.ClusterID, asked string) (done api.Recovered, err error) {
+	was, bad := raft.ParseClusterID(asked)
+	switch {
+	case bad != nil || was.IsZero():
+		return done, fmt.Errorf("recover: %q is no UUID of a cluster: %w", asked, app.ErrRefused)
+	case own.Succeeds(was):
+		return api.Recovered{ClusterID: own.String(), Was: was.String(), Already: true}, nil
+	case own != was:
+		return done, fmt.Errorf("recover: this device belongs to the cluster %v, not to %s: %w", own, asked, app.ErrRefused)
+	}
+	return done, nil
+}
+
 // recoverFiles does it to the database, which nobody has open, and keeps a copy
-// of what it was.
-func recoverFiles(cfg config.Config, cluster string) (_ api.Recovered, err error) {
+// of what it was. A power cut at any time leaves the device as it was, or
+// recovered; it can be called again then, and after any error. Others is the most
+// that another survivor is known to hold: what this device had in memory alone
+// does not count.
+func recoverFiles(ctx context.Context, cfg config.Config, cluster string, others raft.Holding) (_ api.Recovered, err error) {
 	opt := boltlog.Options{ClusterName: cfg.Cluster}
+	// First a look: a copy would take the place of an older one.
+	in, err := boltlog.Inspect(ctx, cfg.DataDir)
+	if err != nil {
+		return api.Recovered{}, fmt.Errorf("recover, and nothing was changed: %w", err)
+	}
+	if done, err := whose(in.Stored.State.Cluster, cluster); err != nil || done.Already {
+		return done, err
+	}
+	if has := in.Stored.Holding(); others.Beyond(has) {
+		return api.Recovered{}, fmt.Errorf("recover: the disk of this device has entries up to %d of term %d, and another survivor up to %d of term %d; recover there: %w",
+			has.Index, has.Term, others.Index, others.Term, app.ErrRefused)
+	}
 	kept, err := boltlog.KeepCopy(cfg.DataDir, opt)
 	if err != nil {
 		return api.Recovered{}, fmt.Errorf("recover, and nothing was changed: %w", err)
@@ -139,8 +185,8 @@ func recoverFiles(cfg config.Config, cluster string) (_ api.Recovered, err error
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	old := opened.Stored.State.Cluster
-	if old.String() != cluster {
-		return api.Recovered{}, fmt.Errorf("recover: this device belongs to the cluster %v, not to %s: %w", old, cluster, app.ErrRefused)
+	if _, err := whose(old, cluster); err != nil {
+		return api.Recovered{}, err
 	}
 	var random [16]byte
 	rand.Read(random[:]) // never fails: it ends the program instead
@@ -150,7 +196,7 @@ func recoverFiles(cfg config.Config, cluster string) (_ api.Recovered, err error
 		return api.Recovered{}, err
 	}
 	if err := db.Save(save); err != nil {
-		return api.Recovered{}, fmt.Errorf("recover: %w", err)
+		return api.Recovered{}, fmt.Errorf("recover; whether it was done will show when the same command is given again: %w", err)
 	}
 	e := save.Entries[0]
 	return api.Recovered{ClusterID: fresh.String(), Was: old.String(), Index: uint64(e.Index), Term: uint64(e.Term), KeptAs: kept}, nil
@@ -185,6 +231,10 @@ func (a *agent) StartOver(ctx context.Context, cluster, text string) (api.Setup,
 	return api.Setup{}, nil
 }
 
+// startOverFiles does it to the files, which nobody has open. A power cut at any
+// time leaves the device as it was, or with ErrLostDatabase, or new; it can be called
+// again then, and after any error. A new key goes first: in between, a device with
+// it is cut off from its cluster, while a new device with the old key would join that.
 func startOverFiles(cfg config.Config, key seal.Key, newKey bool) error {
 	if newKey {
 		if err := seal.WriteKeyFile(cfg.KeyFile, key, true); err != nil {

@@ -166,8 +166,7 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("removed", "edgeraft members add "+string(d.self)+"   (on a member)",
 			"This device was removed from its cluster; its state stays as it was then.")
 	case st.Leader == "":
-		add("no_leader", "edgeraft status   (on each of the others)", "No leader is known: of %d voters %d must be reachable, %d were heard lately.",
-			st.Config.Voters(), st.Config.Quorum(), d.votersHeard(st))
+		ws = append(ws, noLeader(st.Config.Voters(), st.Config.Quorum(), d.votersHeard(st)))
 	}
 	if was := d.wasMember(st); was != "" && d.startedOver() {
 		add("started_over", "edgeraft status", "This device left its cluster, where it was %s, and joins as a new one, %s. What it had is kept as %s.",
@@ -201,6 +200,18 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 		add("member_missing", "edgeraft members remove "+m.ID+"   (if it is gone for good)", "Member %s (%s) has not been heard %s.", m.Name, m.ID[:8], since)
 	}
 	return ws
+}
+
+// noLeader is about the want of a leader: where enough are heard it is not that they
+// are missing.
+func noLeader(voters, quorum, heard int) api.Warning {
+	w := api.Warning{Code: "no_leader", Next: "edgeraft why   (on each of the others)"}
+	if heard < quorum {
+		w.Message = fmt.Sprintf("No leader is known: of %d voters %d must be reachable, %d were heard lately.", voters, quorum, heard)
+	} else {
+		w.Message = fmt.Sprintf("No leader is known, though %d of %d voters are heard: an election is under way; or, if this lasts, disks are stuck, or what some send gets lost.", heard, voters)
+	}
+	return w
 }
 
 // wasMember is the member that this device was before it lost its storage, while

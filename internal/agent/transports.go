@@ -198,8 +198,8 @@ func (t *transports) stranger() (from string, reason error) {
 		}
 	}
 	if t.mqtt != nil {
-		if s := t.mqtt.Stats(); s.Stranger != nil && s.StrangerAgo < strangerFor {
-			return "the MQTT broker", s.Stranger
+		if s := t.mqtt.Stats().LastStranger; s.Reason != nil && s.Ago < strangerFor {
+			return "the MQTT broker", s.Reason
 		}
 	}
 	return "", nil

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/edgeraft/edgeraft/app/api"
 )
 
 // Every warning says what to type next, and docs/socket.md has its code. The
@@ -37,6 +39,16 @@ func TestEveryWarningHasANextCommand(t *testing.T) {
 	for code := range codes {
 		if !documented[code] {
 			t.Errorf("docs/socket.md does not have the warning %s", code)
+		}
+	}
+}
+
+// The want of a leader is not put down to others that are missing where they are
+// heard.
+func TestNoLeader(t *testing.T) {
+	for heard, want := range map[int]string{1: "of 3 voters 2 must be reachable, 1 were heard", 2: "though 2 of 3 voters are heard", 3: "though 3 of 3"} {
+		if w := noLeader(3, 2, heard); !strings.Contains(w.Message, want) || !urgent([]api.Warning{w}) {
+			t.Errorf("%d are heard: %+v", heard, w)
 		}
 	}
 }

@@ -11,6 +11,7 @@ package doctor
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/edgeraft/edgeraft/app/api"
@@ -90,7 +91,9 @@ type Subject struct {
 }
 
 func found(group, check string, level Level, format string, args ...any) Finding {
-	return Finding{Group: group, Check: check, Level: level, Text: fmt.Sprintf(format, args...)}
+	text := fmt.Sprintf(format, args...)
+	// Errors that were joined have a line each.
+	return Finding{Group: group, Check: check, Level: level, Text: strings.ReplaceAll(text, "\n", "; ")}
 }
 
 // do adds what to do about a finding, in words.

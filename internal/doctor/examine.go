@@ -13,6 +13,9 @@ import (
 // Limit bounds the whole examination, however stuck disk and network are.
 const Limit = 15 * time.Second
 
+// grace is what is left of the time to put together what was found.
+const grace = 300 * time.Millisecond
+
 // section is some checks that are made together, beside all other sections.
 type section struct {
 	group, check string
@@ -25,12 +28,8 @@ type section struct {
 // Examine makes all checks, and returns when ctx ends at the latest, with what was
 // found until then. What hangs in the kernel is left behind.
 func Examine(ctx context.Context, s Subject) []Finding {
-	return examineOn(ctx, thisHost(), s)
-}
-
-func examineOn(ctx context.Context, h host, s Subject) []Finding {
 	s.Agent.Group, s.Agent.Check = groupAgent, "agent"
-	return gather(ctx, append(sections(h, s), section{groupAgent, "agent", func(context.Context) []Finding { return []Finding{s.Agent} }, Error, ""}))
+	return append([]Finding{s.Agent}, gather(ctx, sections(thisHost(), s))...)
 }
 
 // gather runs all sections at once, and puts what they find in order.
@@ -39,18 +38,30 @@ func gather(ctx context.Context, all []section) []Finding {
 		n  int
 		fs []Finding
 	}
+	within := ctx
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		within, cancel = context.WithDeadline(ctx, end.Add(-grace))
+		defer cancel()
+	}
 	results := make(chan result, len(all)) // of a late one nobody takes it
 	for n, x := range all {
-		go func() { results <- result{n, x.run(ctx)} }()
+		go func() { results <- result{n, x.run(within)} }()
 	}
 	bySection := make([][]Finding, len(all))
 	came := make([]bool, len(all))
-	for left := len(all); left > 0; {
+	take := func(r result) { bySection[r.n], came[r.n] = r.fs, true }
+	for left := len(all); left > 0; left-- {
 		select {
 		case r := <-results:
-			bySection[r.n], came[r.n] = r.fs, true
-			left--
+			take(r)
+			continue
 		case <-ctx.Done():
+		}
+		select { // what is there already counts
+		case r := <-results:
+			take(r)
+		default:
 			left = 0
 		}
 	}

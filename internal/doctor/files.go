@@ -40,34 +40,29 @@ func lookAt(path string) entry {
 	return e
 }
 
-// names are the users and groups of the device (passwd(5), group(5)).
-type names struct{ users, groups map[int]string }
+// names are the users of the device, by number (passwd(5)).
+type names map[int]string
 
 func (h host) names() names {
-	table := func(path string) map[int]string {
-		m := map[int]string{}
-		text, _ := h.read(path) // then numbers are shown
-		for line := range strings.Lines(text) {
-			f := strings.Split(strings.TrimSpace(line), ":")
-			if len(f) < 3 {
-				continue
-			}
-			if id, err := strconv.Atoi(f[2]); err == nil && m[id] == "" {
-				m[id] = f[0]
-			}
+	n := names{}
+	text, _ := h.read("etc/passwd") // where it cannot be read, numbers are shown
+	for line := range strings.Lines(text) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) < 3 {
+			continue
 		}
-		return m
+		if id, err := strconv.Atoi(f[2]); err == nil && n[id] == "" {
+			n[id] = f[0]
+		}
 	}
-	return names{table("etc/passwd"), table("etc/group")}
+	return n
 }
 
-func (n names) user(id int) string { return nameOr(n.users[id], id) }
-
-func nameOr(name string, id int) string {
-	if name == "" {
+func (n names) user(id int) string {
+	if n[id] == "" {
 		return strconv.Itoa(id)
 	}
-	return name
+	return n[id]
 }
 
 func (h host) files(s Subject) []Finding {

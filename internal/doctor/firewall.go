@@ -47,9 +47,12 @@ type rule struct {
 // chain is a chain of rules. One that the kernel itself goes through has a hook.
 type chain struct {
 	name  string // for people
+	only  string // the version of IP that it sees, "ip" or "ip6"; "" for both
 	hook  bool   // it sees what comes in
 	drops bool   // its policy
 	rules []rule
+	// insert begins the command that puts a rule before all others, %d being the port.
+	insert string
 }
 
 // fate is what becomes of the packet, and where.
@@ -57,6 +60,7 @@ type fate struct {
 	verdict verdict
 	sure    bool
 	where   string
+	insert  string // as in chain
 }
 
 // maxDepth bounds jumps, as the kernel does.
@@ -86,44 +90,45 @@ func walk(chains map[string]*chain, c *chain, depth int) fate {
 			if f.verdict == nothing {
 				sure = sure && f.sure
 				if r.verdict == gone && r.fits == yes {
-					return fate{nothing, sure, ""}
+					return fate{nothing, sure, "", ""}
 				}
 				continue
 			}
 		default:
-			f = fate{r.verdict, true, at}
+			f = fate{r.verdict, true, at, ""}
 		}
 		if r.verdict == back {
 			if r.fits == yes {
-				return fate{nothing, sure, ""}
+				return fate{nothing, sure, "", ""}
 			}
 			sure = false
 			continue
 		}
 		if r.fits == yes {
-			return fate{f.verdict, sure && f.sure, f.where}
+			return fate{f.verdict, sure && f.sure, f.where, ""}
 		}
 		// It may be taken here, or not.
 		sure = false
 	}
-	return fate{nothing, sure, ""}
+	return fate{nothing, sure, "", ""}
 }
 
-// fateOf is the worst that the chains with a hook do to the packet. Each of them
-// must let it through.
-func fateOf(chains map[string]*chain) fate {
-	worst := fate{accept, true, ""}
+// fateOf is the worst that the chains with a hook do to the packet of a version of IP,
+// "ip" or "ip6". Each of them must let it through.
+func fateOf(chains map[string]*chain, version string) fate {
+	worst := fate{accept, true, "", ""}
 	for _, c := range chains {
-		if !c.hook {
+		if !c.hook || c.only != "" && c.only != version {
 			continue
 		}
 		f := walk(chains, c, 0)
 		if f.verdict == nothing {
-			f = fate{accept, f.sure, ""}
+			f = fate{accept, f.sure, "", ""}
 			if c.drops {
-				f = fate{drop, f.sure, c.name + ": its policy is drop, and no rule accepts it"}
+				f = fate{drop, f.sure, c.name + ": its policy is drop, and no rule accepts it", ""}
 			}
 		}
+		f.insert = c.insert
 		if f.verdict == drop && (worst.verdict != drop || f.sure && !worst.sure) || f.verdict != drop && worst.verdict != drop && !f.sure {
 			worst = f
 		}
@@ -148,8 +153,8 @@ func (p packet) multicast() bool { return p.port == portMDNS }
 
 // ruleset is what the firewall's own commands print.
 type ruleset struct {
-	nft      string   // nft -j list ruleset
-	iptables []string // iptables-save and ip6tables-save
+	nft      string            // nft -j list ruleset
+	iptables map[string]string // what iptables-save and its like print, by their names
 	// looked says that something could be read; denied that it needs root.
 	looked, denied bool
 	// front is what the rules are kept by: "ufw", "firewalld" or "".
@@ -177,7 +182,7 @@ func (h host) firewall(ctx context.Context, s Subject) []Finding {
 }
 
 func (h host) readRules(ctx context.Context) ruleset {
-	r := ruleset{front: h.front()}
+	r := ruleset{front: h.front(), iptables: map[string]string{}}
 	if h.uid != 0 {
 		r.denied = true
 		return r
@@ -189,7 +194,7 @@ func (h host) readRules(ctx context.Context) ruleset {
 	}
 	for _, name := range []string{"iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save"} {
 		if text, err := h.run(ctx, name); err == nil {
-			r.iptables, r.looked = append(r.iptables, text), true
+			r.iptables[name], r.looked = text, true
 		}
 	}
 	return r
@@ -221,7 +226,7 @@ func judgeFirewall(r ruleset, packets []packet) []Finding {
 	case !r.looked && r.denied:
 		return []Finding{say(Note, "its rules%s could not be looked at, which needs root", with).typing("sudo edgeraft doctor")}
 	case !r.looked && with != "":
-		return []Finding{say(Note, "%s is active, but neither nft nor iptables-save is installed to look at its rules", r.front).typing("%s", opening(r.front, packets))}
+		return []Finding{say(Note, "%s is active, but neither nft nor iptables-save is installed to look at its rules", r.front).typing("%s", opening(r.front, "", packets...))}
 	case !r.looked:
 		return []Finding{say(OK, "neither nft nor iptables is installed, so there are hardly any rules")}
 	}
@@ -232,16 +237,19 @@ func judgeFirewall(r ruleset, packets []packet) []Finding {
 		if err != nil {
 			return []Finding{say(Note, "what nft prints is not understood: %v", err).typing("sudo nft list ruleset")}
 		}
-		for n, text := range r.iptables {
-			iptablesChains(chains, n, text, p)
+		for name, text := range r.iptables {
+			iptablesChains(chains, name, text, p)
 		}
-		f := fateOf(chains)
+		f, six := fateOf(chains, "ip"), fateOf(chains, "ip6")
 		switch {
 		case f.verdict == drop && f.sure:
 			out = append(out, say(Warning, "its rules%s seem to keep out UDP port %d, %s (%s)", with, p.port, p.what, f.where).
-				do("let it in:").typing("%s", opening(r.front, []packet{p})))
+				do("let it in:").typing("%s", opening(r.front, f.insert, p)))
 		case f.verdict == drop || !f.sure:
 			out = append(out, say(Note, "whether its rules%s let in UDP port %d, %s, could not be told", with, p.port, p.what).typing("sudo nft list ruleset"))
+		case six.verdict == drop && six.sure:
+			out = append(out, say(Note, "its rules%s seem to keep out UDP port %d, %s, but only by IPv6 (%s)", with, p.port, p.what, six.where).
+				typing("%s", opening(r.front, six.insert, p)))
 		default:
 			well = append(well, strconv.Itoa(p.port))
 		}
@@ -252,8 +260,9 @@ func judgeFirewall(r ruleset, packets []packet) []Finding {
 	return out
 }
 
-// opening is the command that lets packets in.
-func opening(front string, packets []packet) string {
+// opening is the command that lets packets in: that of what keeps the rules, or else of
+// the chain that drops them.
+func opening(front, insert string, packets ...packet) string {
 	var all []string
 	for _, p := range packets {
 		switch front {
@@ -262,7 +271,7 @@ func opening(front string, packets []packet) string {
 		case "firewalld":
 			all = append(all, fmt.Sprintf("sudo firewall-cmd --permanent --add-port=%d/udp && sudo firewall-cmd --reload", p.port))
 		default:
-			all = append(all, fmt.Sprintf("sudo nft insert rule inet filter input udp dport %d accept", p.port))
+			all = append(all, fmt.Sprintf(insert, p.port))
 		}
 	}
 	return strings.Join(all, " && ")

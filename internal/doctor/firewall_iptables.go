@@ -7,11 +7,14 @@ import (
 	"strings"
 )
 
-// iptablesChains adds what iptables-save printed (iptables-save(8)), as far as it
-// matters to a packet. n tells several outputs apart.
-func iptablesChains(chains map[string]*chain, n int, text string, p packet) {
-	table := ""
-	key := func(name string) string { return fmt.Sprintf("iptables %d %s %s", n, table, name) }
+// iptablesChains adds what a command printed (iptables-save(8)), as far as it matters
+// to a packet.
+func iptablesChains(chains map[string]*chain, command, text string, p packet) {
+	table, only, called := "", "ip", "iptables"
+	if strings.HasPrefix(command, "ip6") {
+		only, called = "ip6", "ip6tables"
+	}
+	key := func(name string) string { return fmt.Sprintf("%s %s %s", command, table, name) }
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		switch {
@@ -21,7 +24,8 @@ func iptablesChains(chains map[string]*chain, n int, text string, p packet) {
 		case strings.HasPrefix(line, ":"):
 			name, rest, _ := strings.Cut(line[1:], " ")
 			hook := name == "INPUT" || name == "PREROUTING"
-			chains[key(name)] = &chain{name: "iptables, chain " + name, hook: hook, drops: strings.HasPrefix(rest, "DROP")}
+			chains[key(name)] = &chain{name: called + ", chain " + name, only: only, hook: hook, drops: strings.HasPrefix(rest, "DROP"),
+				insert: "sudo " + strings.TrimSuffix(command, "-save") + " -t " + table + " -I " + name + " -p udp --dport %d -j ACCEPT"}
 		case strings.HasPrefix(line, "-A "):
 			f := strings.Fields(line)
 			if len(f) < 2 || chains[key(f[1])] == nil {

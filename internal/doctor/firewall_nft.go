@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // nftChains reads what nft -j list ruleset prints (libnftables-json(5)), as far as it
@@ -43,8 +44,9 @@ func nftChains(text string, p packet, byIptables bool) (map[string]*chain, error
 		case x.Chain != nil && !skip(x.Chain.Family, x.Chain.Table):
 			c := x.Chain
 			chains[key(c.Family, c.Table, c.Name)] = &chain{
-				name: fmt.Sprintf("table %s %s, chain %s", c.Family, c.Table, c.Name),
-				hook: c.Hook == "input" && c.Type == "filter" || c.Hook == "prerouting" && c.Type == "filter", drops: c.Policy == "drop",
+				name:   fmt.Sprintf("table %s %s, chain %s", c.Family, c.Table, c.Name),
+				insert: fmt.Sprintf("sudo nft insert rule %s %s %s udp dport %%d accept", c.Family, c.Table, c.Name),
+				only:   strings.TrimPrefix(c.Family, "inet"), hook: c.Hook == "input" && c.Type == "filter" || c.Hook == "prerouting" && c.Type == "filter", drops: c.Policy == "drop",
 			}
 		case x.Rule != nil && !skip(x.Rule.Family, x.Rule.Table):
 			r := x.Rule

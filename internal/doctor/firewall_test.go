@@ -80,17 +80,36 @@ func TestFirewallNft(t *testing.T) {
 			t.Errorf("%s: %+v, want %s", name, fs, c.want)
 		}
 	}
+	fs := judgeFirewall(ruleset{looked: true, nft: nftText("drop", nil, nil)}, []packet{agentPacket})
+	if want := "sudo nft insert rule inet filter input udp dport 7521 accept"; fs[0].Command != want {
+		t.Errorf("%+v, want %s", fs, want)
+	}
+	fs = judgeFirewall(ruleset{looked: true, iptables: map[string]string{"iptables-save": "*filter\n:INPUT DROP [0:0]\n"}}, []packet{agentPacket})
+	if want := "sudo iptables -t filter -I INPUT -p udp --dport 7521 -j ACCEPT"; fs[0].Command != want {
+		t.Errorf("%+v, want %s", fs, want)
+	}
 	one := agentPacket
 	one.device = "eth0"
 	if fs := judgeFirewall(ruleset{looked: true, nft: nftText("drop", []string{eth0}, nil)}, []packet{one}); fs[0].Level != OK {
 		t.Errorf("the only link: %+v", fs)
 	}
-	fs := judgeFirewall(ruleset{looked: true, nft: nftText("accept", []string{multicasts, against}, nil)}, []packet{agentPacket, mdnsPacket})
+	fs = judgeFirewall(ruleset{looked: true, nft: nftText("accept", []string{multicasts, against}, nil)}, []packet{agentPacket, mdnsPacket})
 	if len(fs) != 2 || Worst(fs) != Warning {
 		t.Errorf("both: %+v", fs)
 	}
 	if fs := judgeFirewall(ruleset{looked: true, nft: "{"}, []packet{agentPacket}); fs[0].Level != Note {
 		t.Errorf("nonsense: %+v", fs)
+	}
+	six := strings.ReplaceAll(nftText("drop", nil, nil), "inet", "ip6")
+	if fs := judgeFirewall(ruleset{looked: true, nft: six}, []packet{agentPacket}); fs[0].Level != Note || !strings.Contains(fs[0].Text, "only by IPv6") {
+		t.Errorf("of IPv6: %+v", fs)
+	}
+	four := strings.ReplaceAll(nftText("drop", nil, nil), "inet", "ip")
+	if fs := judgeFirewall(ruleset{looked: true, nft: four}, []packet{agentPacket}); fs[0].Level != Warning {
+		t.Errorf("of IPv4: %+v", fs)
+	}
+	if fs := judgeFirewall(ruleset{looked: true, nft: four, iptables: map[string]string{"iptables-save": ""}}, []packet{agentPacket}); fs[0].Level != OK {
+		t.Errorf("what iptables tells better: %+v", fs)
 	}
 	bridge := strings.ReplaceAll(nftText("drop", nil, nil), "inet", "bridge")
 	if fs := judgeFirewall(ruleset{looked: true, nft: bridge}, []packet{agentPacket}); fs[0].Level != OK {
@@ -142,7 +161,7 @@ func TestFirewallIptables(t *testing.T) {
 		"of none":       {"-A INPUT -p udp -j REJECT --reject-with icmp-port-unreachable", Warning, OK},
 		"then accepted": {"-A INPUT -m state --state NEW -j ACCEPT", OK, OK},
 	} {
-		r := ruleset{looked: true, front: "ufw", iptables: []string{strings.Replace(ufwSave, "RULES", c.rules, 1)}}
+		r := ruleset{looked: true, front: "ufw", iptables: map[string]string{"iptables-save": strings.Replace(ufwSave, "RULES", c.rules, 1)}}
 		for p, want := range map[packet]Level{agentPacket: c.agent, mdnsPacket: c.mdns} {
 			fs := judgeFirewall(r, []packet{p})
 			if len(fs) != 1 || fs[0].Level != want || want == Warning && fs[0].Command != "sudo ufw allow 7521/udp" {

@@ -167,16 +167,14 @@ func TestMeasureLeavesNothing(t *testing.T) {
 	if len(s.took) != SpeedWrites || s.err != nil || s.pending != 0 {
 		t.Errorf("%d writes, %v pending, %v", len(s.took), s.pending, s.err)
 	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	measure(ended, dir, nil)
+	write(dir, func() bool { return false }, func(x step) { t.Errorf("a write after the end: %+v", x) })
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 
 func TestJudgeKey(t *testing.T) {
-	n := names{users: map[int]string{0: "root", 7: "edgeraft", 8: "pi"}}
+	n := names{0: "root", 7: "edgeraft", 8: "pi"}
 	dir := entry{path: "/var/lib/edgeraft", uid: 7}
 	for name, c := range map[string]struct {
 		key      entry
@@ -204,7 +202,7 @@ func TestJudgeKey(t *testing.T) {
 }
 
 func TestJudgeDataDir(t *testing.T) {
-	n := names{users: map[int]string{0: "root", 7: "edgeraft"}}
+	n := names{0: "root", 7: "edgeraft"}
 	stray := []entry{{path: "/d/log.db", uid: 0}}
 	for name, c := range map[string]struct {
 		dir    entry
@@ -265,18 +263,19 @@ func TestJudgePort(t *testing.T) {
 		err  error
 		want
 	}{
-		"the agent's":   {at(10, "edgeraft"), running, nil, want{OK, "agent's"}},
-		"another's":     {at(11, "socat"), running, nil, want{Error, "socat (process 11)"}},
-		"hidden":        {at(0, ""), running, nil, want{OK, "most likely"}},
-		"taken":         {at(11, "socat"), Subject{}, nil, want{Error, "ss -lnpu 'sport = :7521'"}},
-		"taken, hidden": {at(0, ""), Subject{}, nil, want{Error, "user 3"}},
-		"silent":        {at(11, "edgeraft"), Subject{Listens: true}, nil, want{Note, "not known"}},
-		"free":          {nil, Subject{}, nil, want{OK, "free"}},
-		"no address":    {nil, Subject{}, unix.EADDRNOTAVAIL, want{Error, "no address of this device"}},
-		"not allowed":   {nil, Subject{}, unix.EACCES, want{Note, "sudo"}},
-		"in use":        {nil, Subject{}, unix.EADDRINUSE, want{Error, "another port"}},
-		"no key":        {nil, waiting, nil, want{OK, "when there is a key"}},
-		"elsewhere":     {nil, running, nil, want{Warning, "restart"}},
+		"the agent's":    {at(10, "edgeraft"), running, nil, want{OK, "agent's"}},
+		"in a container": {at(4711, "edgeraft"), running, nil, want{OK, "agent's"}},
+		"another's":      {at(11, "socat"), running, nil, want{Error, "socat (process 11)"}},
+		"hidden":         {at(0, ""), running, nil, want{OK, "most likely"}},
+		"taken":          {at(11, "socat"), Subject{}, nil, want{Error, "ss -lnpu 'sport = :7521'"}},
+		"taken, hidden":  {at(0, ""), Subject{}, nil, want{Error, "user 3"}},
+		"silent":         {at(11, "edgeraft"), Subject{Listens: true}, nil, want{Note, "not known"}},
+		"free":           {nil, Subject{}, nil, want{OK, "free"}},
+		"no address":     {nil, Subject{}, unix.EADDRNOTAVAIL, want{Error, "no address of this device"}},
+		"not allowed":    {nil, Subject{}, unix.EACCES, want{Note, "sudo"}},
+		"in use":         {nil, Subject{}, unix.EADDRINUSE, want{Error, "another port"}},
+		"no key":         {nil, waiting, nil, want{OK, "when there is a key"}},
+		"elsewhere":      {nil, running, nil, want{Warning, "restart"}},
 	} {
 		c.holds(t, name, judgePort(udp, c.held, c.s, c.err))
 	}
@@ -337,7 +336,7 @@ func TestJudgeMulticast(t *testing.T) {
 			h.Peers, h.Prefixes = nil, []netip.Prefix{netip.MustParsePrefix("10.9.0.1/24")}
 		}), there, want{OK, "itself"}},
 		"agent is silent": {eth(func(h *discovery.Hearing) { h.Self = false }), there, want{Warning, "does not answer"}},
-		"no agent":        {eth(func(h *discovery.Hearing) { h.Self, h.Peers, h.Hosts = false, nil, 3 }), nil, want{OK, "3 other hosts"}},
+		"no agent":        {eth(func(h *discovery.Hearing) { h.Self, h.Peers, h.Hosts = false, nil, 3 }), nil, want{OK, "others speak mDNS"}},
 		"no key":          {eth(func(h *discovery.Hearing) { h.Self = false }), status("waiting_for_key", nil), want{OK, ""}},
 		"link-local": {eth(func(h *discovery.Hearing) {
 			h.Prefixes = []netip.Prefix{netip.MustParsePrefix("169.254.1.1/16"), netip.MustParsePrefix("fe80::1/64")}
@@ -384,6 +383,10 @@ func TestJudgeReach(t *testing.T) {
 		"broken":          {with(func(x *target) { x.broken = true }), pings{}, want{Warning, "is it off"}},
 		"never":           {with(func(x *target) { x.heard = false }), both, want{Warning, "not heard by UDP since"}},
 		"never, nowhere":  {target{name: "kitchen", running: true}, pings{}, want{Warning, "address is not known"}},
+		"just started":    {with(func(x *target) { x.heard, x.fresh = false, true }), both, want{Note, "just started"}},
+		"by the broker":   {with(func(x *target) { x.broken, x.otherwise = true, true }), both, want{Note, "through the broker"}},
+		"by the broker 2": {with(func(x *target) { x.ago, x.otherwise = time.Hour, true }), both, want{Note, "through the broker"}},
+		"by both":         {with(func(x *target) { x.otherwise = true }), both, want{OK, "pings"}},
 		"cannot ping":     {with(func(x *target) { x.heard = false }), pings{err: unix.EPERM}, want{Warning, "sudo"}},
 		"before":          {before, both, want{OK, "only a running agent"}},
 		"before, gone":    {before, pings{}, want{Note, "no ping"}},

@@ -53,6 +53,9 @@ func TestMountOf(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %s", path, m, ok, want)
 		}
 	}
+	if m, _ := mountOf("1 2 8:1 / /mnt rw - xfs x rw\n1 2 8:2 / / rw - ext4 x rw\n", "/mnt/x"); m.kind != "xfs" {
+		t.Errorf("in another order: %+v", m)
+	}
 	m, _ := mountOf(mountinfo, "/var/lib/docker/overlay")
 	if up, ok := m.option("upperdir"); !ok || up != "/run/up" {
 		t.Errorf("%+v", m)
@@ -151,6 +154,9 @@ func TestHolders(t *testing.T) {
 	s := Subject{UDP: c.LocalAddr().String(), Listens: true, Status: &api.Status{Node: api.Node{PID: os.Getpid()}}}
 	if fs := h.ports(s); len(fs) != 1 || fs[0].Level != OK {
 		t.Errorf("%+v", fs)
+	}
+	if fs := h.ports(Subject{UDP: ":0", Metrics: "", Listens: true, Status: s.Status}); len(fs) != 0 {
+		t.Errorf("of any port: %+v", fs)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -51,6 +51,9 @@ func (m mount) option(name string) (string, bool) {
 // nearest is the directory, or the nearest one above it that exists, without
 // symbolic links.
 func nearest(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
 	for {
 		if real, err := filepath.EvalSymlinks(dir); err == nil {
 			return real

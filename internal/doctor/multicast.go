@@ -104,8 +104,8 @@ func whoWasHeard(h discovery.Hearing, st *api.Status) string {
 	if h.Foreign > 0 {
 		text += fmt.Sprintf(", %d devices of other clusters, too", h.Foreign)
 	}
-	if others := h.Hosts - len(h.Peers); others > 0 && len(h.Peers) == 0 {
-		text += fmt.Sprintf("; %d other hosts speak mDNS here, so multicast passes", others)
+	if h.Hosts > 0 && len(h.Peers) == 0 {
+		text += "; others speak mDNS here, so multicast passes"
 	}
 	return text
 }

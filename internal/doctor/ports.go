@@ -133,7 +133,7 @@ func (h host) ports(s Subject) []Finding {
 		}
 	}
 	var out []Finding
-	if s.UDP != "" {
+	if hasPort(s.UDP) {
 		held := conflicts(udp, s.UDP)
 		h.name(held)
 		var err error
@@ -142,7 +142,7 @@ func (h host) ports(s Subject) []Finding {
 		}
 		out = append(out, judgePort(port{"UDP port", "udp.listen", "udp", s.UDP, true}, held, s, err))
 	}
-	if s.Metrics != "" {
+	if hasPort(s.Metrics) {
 		held := conflicts(tcp, s.Metrics)
 		h.name(held)
 		var err error
@@ -156,6 +156,13 @@ func (h host) ports(s Subject) []Finding {
 		out = append(out, judgeResponder(mdns)...)
 	}
 	return out
+}
+
+// hasPort reports whether an address has a port of which there is something to say: 0
+// is any.
+func hasPort(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	return err == nil && port != "0"
 }
 
 func tryUDP(address string) error {
@@ -193,7 +200,10 @@ func judgePort(p port, held []holder, s Subject, err error) Finding {
 	}
 	_, number, _ := net.SplitHostPort(p.address)
 	look := fmt.Sprintf("sudo ss -lnp%s 'sport = :%s'", p.protocol[:1], number)
-	mine := slices.ContainsFunc(held, func(h holder) bool { return s.Status != nil && h.pid == s.Status.Node.PID })
+	// In a container an agent has another number, but its name.
+	mine := slices.ContainsFunc(held, func(h holder) bool {
+		return s.Status != nil && (h.pid == s.Status.Node.PID || h.program == "edgeraft")
+	})
 	unknown := slices.ContainsFunc(held, func(h holder) bool { return h.pid == 0 })
 	switch {
 	case len(held) > 0 && mine:

@@ -10,6 +10,10 @@ import (
 	"github.com/edgeraft/edgeraft/udpcomms"
 )
 
+// justStarted is how long, in ms, an agent needs until it must have heard of everybody:
+// followers speak with the leader, and ask the others a little later.
+const justStarted = 60_000
+
 // maxTargets bounds the other devices that are asked.
 const maxTargets = 32
 
@@ -19,7 +23,9 @@ type target struct {
 	addr netip.AddrPort
 	// What the running agent says of it; running is false where none does.
 	running   bool
+	fresh     bool // the agent has just started
 	heard     bool
+	otherwise bool // another transport reaches it
 	ago       time.Duration
 	broken    bool
 	roundTrip time.Duration
@@ -43,13 +49,14 @@ func (h host) targetsOf(s Subject) []target {
 		if m.Self {
 			continue
 		}
-		x := target{name: nameOf(m.ID, s.Status), running: true}
+		x := target{name: nameOf(m.ID, s.Status), running: true, fresh: s.Status.UptimeMS < justStarted}
 		x.addr, _ = udpAddr(m)
 		if m.LastContactMS != nil && m.Transport == "udp" {
 			x.heard, x.ago, x.roundTrip = true, time.Duration(*m.LastContactMS)*time.Millisecond, time.Duration(m.RoundTripUS)*time.Microsecond
 		}
 		for _, p := range m.Paths {
 			if p.Transport != "udp" {
+				x.otherwise = x.otherwise || !p.Broken && p.LastContactMS != nil && *p.LastContactMS < contactFor
 				continue
 			}
 			x.broken, x.heard = p.Broken, p.LastContactMS != nil
@@ -116,6 +123,10 @@ func judgeReach(x target, p pings) Finding {
 	case p.short && !p.long:
 		return say(Warning, "%s answers a short ping, but none of %d bytes: packets of that length do not pass, and edgeraft sends them", who, udpcomms.MaxDatagram).
 			do("look for an interface or a tunnel on the way with an MTU below %d", leastMTU).typing("ping -c 3 -M do -s %d %s", udpcomms.MaxDatagram, x.addr.Addr())
+	case x.running && x.otherwise && (!x.heard || x.broken || x.ago > contactFor*time.Millisecond):
+		return say(Note, "%s is not reached by UDP, but through the broker; %s", who, answers)
+	case x.running && !x.heard && x.fresh:
+		return say(Note, "%s was not heard yet by UDP; the agent has just started", who)
 	case x.running && !x.heard && !x.addr.IsValid():
 		return say(Warning, "%s was not heard by UDP since this agent started, and %s", who, answers).typing("edgeraft why")
 	case x.running && !x.heard:

@@ -42,17 +42,18 @@ var mayImport = map[string]row{
 	"internal/compare/storage": {modules: []string{ // tests only; a module of its own
 		"github.com/hashicorp", "go.etcd.io/etcd/server/v3", "go.etcd.io/raft/v3", "go.uber.org/zap", "golang.org/x/sys",
 	}},
-	"internal/agent":  {ours: []string{"*"}, modules: []string{"github.com/coreos/go-systemd/v22", "golang.org/x/sys"}},
-	"internal/build":  {},
-	"internal/config": {ours: []string{"internal/show", "mqttcomms", "raft", "raft/server"}, modules: []string{"github.com/BurntSushi/toml"}},
-	"internal/show":   {},
+	"internal/agent":   {ours: []string{"*"}, modules: []string{"github.com/coreos/go-systemd/v22", "golang.org/x/sys"}},
+	"internal/build":   {},
+	"internal/config":  {ours: []string{"internal/show", "mqttcomms", "raft", "raft/server"}, modules: []string{"github.com/BurntSushi/toml"}},
+	"internal/show":    {},
+	"internal/traffic": {},
 	// It looks through the adapters' own eyes, and wires nothing.
 	"internal/doctor":   {ours: []string{"app/api", "discovery", "internal/card", "mqttcomms", "raft", "udpcomms"}, modules: []string{"golang.org/x/sys"}},
 	"internal/house":    {},
 	"internal/powercut": {modules: []string{"github.com/hanwen/go-fuse/v2"}}, // for tests only
 	"internal/paths":    {ours: []string{"raft"}},
 	"internal/seal":     {ours: []string{"raft"}, modules: []string{"golang.org/x/crypto"}},
-	"mqttcomms": {ours: []string{"internal/seal", "raft", "raft/wire"}, modules: []string{"github.com/eclipse/paho.golang"},
+	"mqttcomms": {ours: []string{"internal/seal", "internal/traffic", "raft", "raft/wire"}, modules: []string{"github.com/eclipse/paho.golang"},
 		tests: []string{"github.com/mochi-mqtt/server/v2"}},
 	"internal/why": {ours: []string{"app/api"}},
 	"raft": {notStd: []string{
@@ -61,7 +62,7 @@ var mayImport = map[string]row{
 	"raft/rafttest": {ours: []string{"app/kv", "app/kv/kvtest", "app/once", "raft"}}, // for tests only
 	"raft/server":   {ours: []string{"raft"}},
 	"raft/wire":     {ours: []string{"raft"}, modules: []string{"github.com/fxamacker/cbor/v2"}},
-	"udpcomms":      {ours: []string{"internal/seal", "raft", "raft/wire"}, modules: []string{"golang.org/x/sys"}},
+	"udpcomms":      {ours: []string{"internal/seal", "internal/traffic", "raft", "raft/wire"}, modules: []string{"golang.org/x/sys"}},
 }
 
 // testModules may be imported by every test, beside what its package may. A

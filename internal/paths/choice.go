@@ -32,7 +32,7 @@ type link struct {
 	// sure: a probe was answered since it last broke, so that it works both ways.
 	// That something is heard by it shows one way only.
 	sure, broken bool
-	brokenAt     time.Time // where broken: since when
+	brokenAt     time.Time // where broken: since when, or since the device was heard again
 	probeAt      time.Time
 	pause        time.Duration // to the next probe of a broken one
 }
@@ -67,6 +67,10 @@ func (c *Comms) refresh(p *peer, i int, now time.Time) {
 	heard, roundTrip := c.cfg.Paths[i].Path.Contact(p.id)
 	l.roundTrip = roundTrip
 	if heard.After(l.heard) {
+		if l.broken && heard.Sub(l.heard) > c.certain() {
+			// The device was gone, and is back: now it can be asked.
+			l.brokenAt, l.probeAt = heard, now
+		}
 		l.heard = heard
 		if heard.After(l.asking) {
 			l.asking = time.Time{}
@@ -144,7 +148,7 @@ func (c *Comms) route(p *peer, m raft.Message, now time.Time) (set, *change) {
 		p.use = best
 	}
 	use := c.all()
-	if best >= 0 && now.Sub(p.links[best].heard) < max(certainFor, 10*c.cfg.Patience) {
+	if best >= 0 && now.Sub(p.links[best].heard) < c.certain() {
 		use = 1 << best
 	}
 	if !answer {
@@ -156,6 +160,9 @@ func (c *Comms) route(p *peer, m raft.Message, now time.Time) (set, *change) {
 	}
 	return use, ch
 }
+
+// certain is for how long a sign of life shows that a device is there.
+func (c *Comms) certain() time.Duration { return max(certainFor, 10*c.cfg.Patience) }
 
 // spokeLately is by which paths the device spoke lately. The one by which it
 // spoke last is always among them, if that was not too long ago.
@@ -205,7 +212,7 @@ type Link struct {
 	Path      string
 	Used      bool // alone; where no path is, all are
 	Broken    bool
-	Since     time.Time // where broken: since when
+	Since     time.Time // where broken: since when, or since the device was heard again
 	Heard     time.Time // zero for never
 	RoundTrip time.Duration
 }

@@ -421,6 +421,24 @@ func TestAsked(t *testing.T) {
 		if l := look(); l.Broken {
 			t.Errorf("healed: %+v", l)
 		}
+		for range 10 { // it is off for a while, and comes back
+			for _, off := range []bool{true, false} {
+				only.setCut(alice, bob, off)
+				only.setCut(bob, alice, off)
+				began = time.Now()
+				if off {
+					pass(2 * time.Minute)
+				}
+			}
+			pass(2 * heartbeat)
+			if l := p.follower.Links(alice)[0]; l.Broken && l.Since.Before(began) {
+				t.Errorf("back: it counts as not answering since %v before", began.Sub(l.Since))
+			}
+			pass(probeEvery / 4)
+			if l := p.follower.Links(alice)[0]; l.Broken {
+				t.Errorf("back for a while: %+v", l)
+			}
+		}
 		before := only.count()
 		for range 100 {
 			p.follower.Ask(alice)

@@ -54,13 +54,17 @@ func ReadRing(path string) (Ring, error) {
 
 // WriteKeyFile makes path hold k, with mode 0600, so that a crash leaves the
 // old file or the new one. The directory must exist. Where path holds k
-// already, nothing is written. Where it holds anything else, the error is
+// already, that is made durable. Where it holds anything else, the error is
 // ErrKeyExists, unless force is set: another key locks the device out of its
 // cluster.
 func WriteKeyFile(path string, k Key, force bool) error {
 	old, err := ReadKeyFile(path)
 	switch {
 	case err == nil && old.Equal(k):
+		// Whoever wrote it may not have lived to make it durable.
+		if err := syncDir(filepath.Dir(path)); err != nil {
+			return fmt.Errorf("write the cluster key: %w", err)
+		}
 		return nil
 	case errors.Is(err, fs.ErrNotExist), force:
 	case err == nil:
@@ -110,6 +114,11 @@ func replaceFile(path string, content []byte) (err error) {
 	if err != nil {
 		return err
 	}
+	return syncDir(dir)
+}
+
+// syncDir makes the names in dir durable.
+func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -28,8 +28,11 @@ type Result struct {
 	// In runs with a key/value state: operations judged, keys recognised as
 	// repetitions and refused, and keys that expired.
 	Operations, Repeated, Refused, Expired int
-	Recovery                               int // ticks from the end of the faults to convergence
-	Violation                              *Violation
+	// In runs of RunRescue: clusters that were recovered, committed entries that this
+	// kept and lost, and in how many runs a majority of the old members came back.
+	Rescues, Kept, Lost, Quorate int
+	Recovery                     int // ticks from the end of the faults to convergence
+	Violation                    *Violation
 }
 
 // Run runs one seed: a random mixture of faults under load, in which safety
@@ -225,7 +228,7 @@ func (c *campaign) admit() {
 		for _, o := range c.Nodes {
 			m, ok := s.Config.Member(o.ID)
 			switch {
-			case !ok && c.rng.Chance(300):
+			case !ok && !o.gone && c.rng.Chance(300):
 				_ = c.Change(n.Index, raft.Change{Kind: raft.AddLearner, ID: o.ID, Name: o.String()})
 			case ok && m.Role != raft.Voter && s.Config.Voters() < c.profile.most && (s.Peers[o.ID].Match+5 >= s.Commit || c.rng.Chance(200)):
 				_ = c.Change(n.Index, raft.Change{Kind: raft.Promote, ID: o.ID})

@@ -41,7 +41,7 @@ type Cluster struct {
 	Tap func(raft.Message)
 
 	opts   Options
-	clock  clock
+	clock  *clock
 	rng    *Rand
 	check  checker
 	ops    map[raft.ProposalID]*Op
@@ -70,7 +70,7 @@ func (v *Violation) Error() string {
 
 // New makes a cluster in which all nodes run.
 func New(o Options) *Cluster {
-	c := &Cluster{opts: o, rng: NewRand(o.Seed), ops: map[raft.ProposalID]*Op{}}
+	c := &Cluster{opts: o, clock: &clock{}, rng: NewRand(o.Seed), ops: map[raft.ProposalID]*Op{}}
 	c.Net = perfectNetwork(c.rng.Fork())
 	c.check.init(c)
 	var start raft.Stored
@@ -202,6 +202,10 @@ func (c *Cluster) damage(m raft.Message) raft.Message {
 }
 
 func (c *Cluster) deliver(to *Node, m raft.Message) {
+	if to.moved != nil {
+		to.moved.cluster.deliverForeign(to.moved, m)
+		return
+	}
 	if to.core == nil {
 		return
 	}

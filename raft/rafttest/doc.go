@@ -20,6 +20,9 @@
 //
 //	go test ./raft/rafttest -run Scripts [-update]
 //
+// Other campaigns are foundings (founding_campaign.go) and recoveries from a lost
+// majority (rescue_campaign.go): two clusters in one world, each with its invariants.
+//
 // Bugs in planted/ are what all of this must catch (planted*_test.go):
 //
 //	go test ./raft/rafttest -run Planted -v [-bug NAME]

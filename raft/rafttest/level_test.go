@@ -106,7 +106,7 @@ func (m *mixed) oldHoldsNew() *Node {
 //
 //	go test ./raft/rafttest -run NoOldDevice -seed 17 -events 300
 func TestNoOldDeviceGetsNewCommands(t *testing.T) {
-	seeds, first := uint64(150), uint64(1)
+	seeds, first := uint64(defaultRescues), uint64(1)
 	if *oneSeed != 0 {
 		seeds, first = *oneSeed, *oneSeed
 	}

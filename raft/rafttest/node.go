@@ -24,6 +24,7 @@ type Node struct {
 	cluster *Cluster
 	rng     *Rand
 	gone    bool       // for good
+	moved   *Node      // what it is in a cluster that was recovered from its own
 	core    *raft.Core // nil while the node is down
 	boot    uint64
 	log     history // the Core's log

@@ -18,15 +18,23 @@ type caught struct {
 	by        map[string]int
 }
 
+// run is what runs a seed of the kind that must catch a bug.
+func (b bug) run() func(seed uint64, trace int) Result {
+	switch {
+	case b.foundings:
+		return runFounding
+	case b.rescues:
+		return runRescue
+	}
+	return run
+}
+
 // catch runs seeds with a bug switched on: until it is found, and then as many
 // as make a share.
 func catch(b bug) caught {
 	raft.Planted = b.name
 	defer func() { raft.Planted = "" }()
-	c, run := caught{by: map[string]int{}}, run
-	if b.foundings {
-		run = runFounding
-	}
+	c, run := caught{by: map[string]int{}}, b.run()
 	for seed := uint64(1); seed <= b.seeds && c.first == 0 || seed <= *perBug; seed++ {
 		c.of++
 		if v := run(seed, 0).Violation; v != nil {
@@ -60,14 +68,15 @@ func TestCatch(t *testing.T) {
 	if *oneSeed != 0 {
 		raft.Planted = *oneBug
 		run := run
-		if slices.ContainsFunc(readBugs(t), func(b bug) bool { return b.name == *oneBug && b.foundings }) {
-			run = runFounding
+		if bugs := readBugs(t); slices.ContainsFunc(bugs, func(b bug) bool { return b.name == *oneBug }) {
+			run = bugs[slices.IndexFunc(bugs, func(b bug) bool { return b.name == *oneBug })].run()
 		}
 		t.Logf("bug %q, seed %d: %v", *oneBug, *oneSeed, run(*oneSeed, *traced).Violation)
 		return
 	}
-	for _, foundings := range []bool{false, true} {
-		if c := catch(bug{seeds: 30, foundings: foundings}); c.seeds > 0 {
+	for _, kind := range []bug{{}, {foundings: true}, {rescues: true}} {
+		if kind.seeds = 30; catch(kind).seeds > 0 {
+			c := catch(kind)
 			t.Fatalf("seed %d fails without any bug switched on: %s", c.first, c.invariants())
 		}
 	}

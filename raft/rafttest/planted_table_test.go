@@ -26,6 +26,8 @@ type bug struct {
 	scene, in string
 	// foundings: it is in foundings that the simulator must catch it.
 	foundings bool
+	// rescues: in recoveries, likewise.
+	rescues bool
 }
 
 // hunk replaces lines of one file.
@@ -98,6 +100,10 @@ func (b *bug) read(line string) (err error) {
 		return err
 	case key == "foundings":
 		b.foundings = true
+		b.seeds, err = strconv.ParseUint(rest, 10, 32)
+		return err
+	case key == "rescues":
+		b.rescues = true
 		b.seeds, err = strconv.ParseUint(rest, 10, 32)
 		return err
 	case key == "scene":

@@ -90,6 +90,10 @@ func (r *Result) add(o Result) {
 	r.Repeated += o.Repeated
 	r.Refused += o.Refused
 	r.Expired += o.Expired
+	r.Rescues += o.Rescues
+	r.Kept += o.Kept
+	r.Lost += o.Lost
+	r.Quorate += o.Quorate
 	r.Recovery = max(r.Recovery, o.Recovery)
 }
 

@@ -9,4 +9,5 @@ const (
 	seedsPerScene = 4
 
 	defaultFoundings = 100
+	defaultRescues   = 40
 )

@@ -7,4 +7,5 @@ const (
 	seedsPerScene = 20
 
 	defaultFoundings = 2000
+	defaultRescues   = 150
 )

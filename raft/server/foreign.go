@@ -3,10 +3,7 @@ package server
 import "github.com/edgeraft/edgeraft/raft"
 
 // Holding is how far a member's log reached when it last wanted to lead.
-type Holding struct {
-	Index raft.Index
-	Term  raft.Term
-}
+type Holding = raft.Holding
 
 // noteHolding remembers what a member says of its log. Where nobody leads all
 // voters say so again and again; whoever recovers a cluster compares it.
@@ -14,9 +11,9 @@ func (s *Server) noteHolding(m raft.Message) {
 	var h Holding
 	switch b := m.Body.(type) {
 	case raft.PreVoteRequest:
-		h = Holding{b.LastIndex, b.LastTerm}
+		h = Holding{Index: b.LastIndex, Term: b.LastTerm}
 	case raft.VoteRequest:
-		h = Holding{b.LastIndex, b.LastTerm}
+		h = Holding{Index: b.LastIndex, Term: b.LastTerm}
 	default:
 		return
 	}
