@@ -148,6 +148,7 @@ func (c *content) build(path string, opt Options, n *counters) error {
 	if err != nil {
 		return err
 	}
+	noCopyOnWrite(f)
 	db, err := bolt.Open(path, 0o600, boltOptions(f))
 	if err != nil {
 		return errors.Join(err, closeAgain(f))

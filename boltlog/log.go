@@ -197,10 +197,11 @@ func (l *Log) Close() error {
 }
 
 // farewell writes the hard state once more, behind the last save. A last save
-// that cannot be read is else taken for one that was cut off by a power cut:
-// with something behind it, it is known to have been acknowledged.
+// that cannot be read is else taken for one that was cut off by a power cut, and
+// one that went into a transaction is forgotten with that one's meta page: with
+// something behind it, it is known to have been acknowledged.
 func (l *Log) farewell() error {
-	if l.failed != nil || l.ring.next == firstSlot {
+	if l.failed != nil || l.disk.count.saves.Load() == 0 {
 		return nil
 	}
 	if err := l.ring.save(l.disk, l.state, nil, nil); err != nil {

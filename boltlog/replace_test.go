@@ -111,3 +111,33 @@ func TestReplaceRemembersFew(t *testing.T) {
 	}
 	mustClose(t, l)
 }
+
+// TestReplaceThatFailsHalfway: where the new identity cannot be made durable, no
+// database gets its name either. Both would be of different devices, and nothing
+// would mend that.
+func TestReplaceThatFailsHalfway(t *testing.T) {
+	dir := t.TempDir()
+	l, first := open(t, dir)
+	mustClose(t, l)
+	if err := os.WriteFile(filepath.Join(dir, databaseName), make([]byte, 1<<16), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pending := filepath.Join(dir, identityName+newSuffix)
+	if err := os.Symlink("/dev/null", pending); err != nil { // takes writes, and no sync
+		t.Fatal(err)
+	}
+	if err := Replace(dir, home); err == nil {
+		t.Fatal("replaced, with an identity that could not be made durable")
+	}
+	refuses(t, dir, home, ErrLostDatabase)
+	if err := os.Remove(pending); err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(dir, home); err != nil {
+		t.Fatal(err)
+	}
+	_, opened, err := reopen(t, dir)
+	if err != nil || !slices.Equal(opened.Identity.Replaces, []raft.NodeID{first.Identity.ID}) {
+		t.Errorf("%+v, %v", opened.Identity, err)
+	}
+}

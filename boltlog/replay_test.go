@@ -329,6 +329,27 @@ func TestCloseMarksTheEnd(t *testing.T) {
 	open(t, dir)
 }
 
+// TestCloseMarksATransaction: a last save that went into a transaction, a vote
+// among them, is not forgotten with that transaction's meta page.
+func TestCloseMarksATransaction(t *testing.T) {
+	dir := t.TempDir()
+	l, _ := open(t, dir)
+	for l.ring.holds(0) {
+		save(t, l, raft.Save{State: raft.HardState{Term: 1}})
+	}
+	state := raft.HardState{Term: 2, Vote: raft.NodeIDFrom([10]byte{1})}
+	save(t, l, raft.Save{State: state})
+	m, err := newestMeta(l.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, l)
+	refuses(t, harmed(t, dir, func(b []byte) []byte { clear(b[m.txid%2*pageSize:][:pageSize]); return b }), home, ErrDamaged)
+	if _, got := open(t, dir); got.Stored.State != state {
+		t.Errorf("%+v", got.Stored.State)
+	}
+}
+
 // TestCommittedEntriesMustBeThere: a commit index beyond the log is damage.
 func TestCommittedEntriesMustBeThere(t *testing.T) {
 	dir := t.TempDir()

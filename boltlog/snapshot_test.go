@@ -4,6 +4,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -91,4 +92,44 @@ func TestWhatASnapshotStandsFor(t *testing.T) {
 	if _, got := open(t, dir); got.Stored.Snapshot.Index != 20 || len(got.Stored.Entries) != 2 || got.Stored.Entries[0].Index != 21 {
 		t.Errorf("%d entries", len(got.Stored.Entries))
 	}
+}
+
+// TestASnapshotFitsAlone: a long log may have to go before what waits fits in its
+// place; a snapshot that is saved before that makes the room.
+func TestASnapshotFitsAlone(t *testing.T) {
+	disk, dir := &fullDisk{}, t.TempDir()
+	opt := disk.options(16)
+	l, _, err := Open(dir, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := raft.Stored{State: raft.HardState{Term: 1}}
+	first := raft.Save{State: raft.HardState{Term: 1, Commit: 1}, Entries: commands(1, 1, 1)}
+	save(t, l, first)
+	apply(&model, first)
+	snap := snapshotSave(model, 100_000)
+	save(t, l, snap)
+	apply(&model, snap)
+	long := raft.Save{State: raft.HardState{Term: 1, Commit: 401}, Entries: entriesOf(1, 2, 401, 5000), First: 1}
+	save(t, l, long)
+	apply(&model, long)
+	disk.full = true
+	model, _ = fill(t, l, model, 700)
+	next := model.Entries[len(model.Entries)-1].Index + 1
+	more := raft.Save{State: model.State, Entries: entriesOf(1, next, next+400, 5000), First: 1}
+	snap = snapshotSave(model, 100_000)
+	both := snap
+	both.Entries = more.Entries
+	if err := l.Save(both); !errors.Is(err, raft.ErrDiskFull) {
+		t.Errorf("beside the log that it replaces: %v", err)
+	}
+	for _, s := range []raft.Save{snap, more} {
+		save(t, l, s)
+		apply(&model, s)
+	}
+	l, got := again(t, l, dir, opt)
+	if !reflect.DeepEqual(got.Stored, model) {
+		t.Error(difference(got.Stored, model))
+	}
+	mustClose(t, l)
 }

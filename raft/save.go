@@ -36,7 +36,7 @@ type storage struct {
 const maxWithheld = 256
 
 // maxPendingSaves bounds the saves under way. Beyond it the next one waits and
-// collects, so that a stuck disk costs a bounded amount of memory.
+// collects, so that a stuck disk costs a bounded amount of memory; but see urgent.
 const maxPendingSaves = 64
 
 // slowTicks is how many ticks without progress make storage count as slow.
@@ -75,7 +75,7 @@ func (s *storage) hold(seq uint64, m Message) {
 // nil if nothing did.
 func (c *Core) takeSave() *Save {
 	s := &c.store
-	if !s.dirty || len(s.pending) >= maxPendingSaves {
+	if !s.dirty || len(s.pending) >= maxPendingSaves && !c.urgent() {
 		return nil
 	}
 	s.dirty = false
@@ -96,8 +96,20 @@ func (c *Core) takeSave() *Save {
 		save.Founding, s.founding = &promised, false
 	}
 	s.snapshot, s.reset = nil, false
+	if len(s.pending) >= maxPendingSaves { // what it says of the one before holds a little later
+		s.pending = s.pending[:len(s.pending)-1]
+	}
 	s.pending = append(s.pending, pendingSave{s.seq, c.hard.Term, c.hard.Vote, c.log.last()})
 	return save
+}
+
+// urgent reports whether the next Save has what must not wait for those under way:
+// these may wait for room on a full disk, which has some left for votes, and for
+// the snapshot that makes room.
+func (c *Core) urgent() bool {
+	s := &c.store
+	newest := s.pending[len(s.pending)-1]
+	return newest.term != c.hard.Term || newest.vote != c.hard.Vote || s.snapshot != nil
 }
 
 // Saved reports that every Save up to and including seq is on stable storage.

@@ -4,7 +4,7 @@
 # (the three-process test as ARM code), mmdebstrap, systemd-container and systemd
 # (integration/systemd), zsh and fish (their completion), python3 and nodejs (the
 # examples in docs), mosquitto (MQTT; its service is stopped again), e2fsprogs and
-# util-linux (doctor). On Debian and its relatives, as root; elsewhere it says what to
+# util-linux (doctor), btrfs-progs (boltlog). On Debian and its relatives, as root; elsewhere it says what to
 # install, which is a failure only with EDGERAFT_TEST_NO_SKIP=1.
 set -eu
 
@@ -29,6 +29,7 @@ need node nodejs
 need curl curl
 need mkfs.ext4 e2fsprogs
 need setpriv util-linux
+need mkfs.btrfs btrfs-progs
 [ "$(id -u)" -eq 0 ] || need fusermount3 fuse3 # root mounts without it
 [ -n "$missing" ] || exit 0
 

@@ -105,6 +105,8 @@ func messageSize(m raft.Message) int {
 		for _, p := range b.Proposals {
 			n += overhead + len(p.Data)
 		}
+	case raft.SnapshotRequest:
+		n += len(b.Data)
 	}
 	return n
 }

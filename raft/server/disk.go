@@ -161,11 +161,21 @@ func (d *disk) write() (r result, tell bool) {
 		began := time.Now()
 		d.setBegan(began)
 		r.err = d.log.Save(*s)
+		if alone, rest, ok := snapshotFirst(s, d.state.Commit); ok && errors.Is(r.err, raft.ErrDiskFull) {
+			if r.err = d.log.Save(alone); r.err == nil {
+				s, d.state, r.state = &rest, alone.State, alone.Seq
+				r.err = d.log.Save(rest)
+			}
+		}
 		d.setBegan(time.Time{})
 		d.window.written(s, arrived, began, time.Now())
 		switch {
 		case errors.Is(r.err, raft.ErrDiskFull):
-			r = d.writeState(s)
+			if state := r.state; state != 0 {
+				r, d.full = result{state: state}, true
+			} else {
+				r = d.writeState(s)
+			}
 			d.putBack(*s, arrived)
 		case r.err == nil:
 			r.seq, d.state, d.full = s.Seq, s.State, false
@@ -175,6 +185,27 @@ func (d *disk) write() (r result, tell bool) {
 	tell = r.seq != 0 || r.state != 0 || r.err != nil || r.short != d.short
 	d.short = r.short
 	return r, tell
+}
+
+// snapshotFirst parts a save of a snapshot and of entries in two, to be saved one
+// after the other. A full disk has room for a snapshot, and more once the log that
+// it stands for is gone, but not for entries beside it. commit is what is durable.
+func snapshotFirst(s *raft.Save, commit raft.Index) (alone, rest raft.Save, ok bool) {
+	if s.Snapshot == nil || len(s.Entries) == 0 {
+		return alone, rest, false
+	}
+	at, first := s.Snapshot.Index, s.Entries[0].Index
+	alone = raft.Save{Seq: s.Seq, State: s.State, Snapshot: s.Snapshot, Reset: s.Reset, First: s.First}
+	alone.State.Commit = max(commit, at)
+	rest = *s
+	rest.Snapshot, rest.Reset = nil, false
+	if first <= at+1 {
+		// The entries replace all that is stored behind the snapshot, and perhaps
+		// some of what it stands for: none of that may be left beside it.
+		alone.Reset, alone.First = true, at+1
+		rest.Entries = s.Entries[min(at+1-first, raft.Index(len(s.Entries))):]
+	}
+	return alone, rest, true
 }
 
 // writeState writes what there is always room for: of a save that did not fit the

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,4 +146,62 @@ func TestAHardStateAloneCommitsNothing(t *testing.T) {
 	if r, _ := d.write(); r.seq != 2 || c.stored.State.Commit != 2 || c.stored.Entries[1].Term != 3 {
 		t.Errorf("with room reported %+v, stored %+v", r, c.stored)
 	}
+}
+
+// tightCard has room for a snapshot, and for entries, but not for both at once.
+type tightCard struct{ *card }
+
+func (c tightCard) Save(s raft.Save) error {
+	if s.Snapshot != nil && len(s.Entries) > 0 {
+		return raft.ErrDiskFull
+	}
+	return c.card.Save(s)
+}
+
+// TestASnapshotMakesRoomForEntries: where entries wait for room, the snapshot that
+// makes some does not wait with them. Nothing that it contradicts is left beside it,
+// and nothing is lost that is not replaced.
+func TestASnapshotMakesRoomForEntries(t *testing.T) {
+	run := func(term raft.Term, from, to raft.Index) (es []raft.Entry) {
+		for i := from; i <= to; i++ {
+			es = append(es, raft.Entry{Index: i, Term: term})
+		}
+		return es
+	}
+	for _, c := range []struct {
+		name           string
+		stored, fresh  []raft.Entry
+		at, first      raft.Index // of the snapshot, and of the log
+		between, after []raft.Entry
+	}{
+		{"behind what is stored", run(1, 1, 4), run(1, 5, 9), 7, 5, nil, run(1, 8, 9)},
+		{"at the end of all", run(1, 1, 4), run(1, 5, 9), 9, 5, nil, nil},
+		{"within what is stored", run(1, 1, 6), run(1, 7, 9), 3, 3, run(1, 3, 6), run(1, 3, 9)},
+		{"at the end of what is stored", run(1, 1, 6), run(1, 7, 9), 6, 3, nil, run(1, 7, 9)},
+		{"where others are stored", run(1, 1, 8), run(2, 5, 9), 6, 3, nil, run(2, 7, 9)},
+		{"before others that are stored", run(1, 1, 8), run(2, 6, 9), 3, 3, run(1, 3, 8), append(run(1, 3, 5), run(2, 6, 9)...)},
+	} {
+		state := raft.HardState{Term: 1, Commit: 2}
+		next := raft.HardState{Term: 2, Commit: c.at}
+		full := &card{stored: raft.Stored{State: state, Entries: c.stored}}
+		s := raft.Save{Seq: 5, State: next, Entries: c.fresh, Snapshot: &raft.Snapshot{Index: c.at, Term: 2}, First: c.first}
+
+		alone, _, _ := snapshotFirst(&s, state.Commit)
+		if err := full.Save(alone); err != nil || !sameEntries(full.stored.Entries, c.between) || full.stored.State != next {
+			t.Errorf("%s: after the snapshot there are %+v, %v", c.name, full.stored, err)
+		}
+		full.stored = raft.Stored{State: state, Entries: c.stored}
+		d := newDisk(tightCard{full}, window{}, state)
+		d.put(s)
+		if r, _ := d.write(); r.err != nil || r.seq != 5 || d.full {
+			t.Errorf("%s: reported %+v", c.name, r)
+		}
+		if got := full.stored; got.Snapshot == nil || got.State != next || !sameEntries(got.Entries, c.after) {
+			t.Errorf("%s: stored %+v", c.name, got)
+		}
+	}
+}
+
+func sameEntries(a, b []raft.Entry) bool {
+	return slices.EqualFunc(a, b, func(a, b raft.Entry) bool { return a.Index == b.Index && a.Term == b.Term })
 }
