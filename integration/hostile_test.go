@@ -273,7 +273,7 @@ func (s *siege) strangers() {
 	if _, err := otherKey.cli(key, "join"); err != nil {
 		s.t.Fatal(err)
 	}
-	s.stranger("an agent with another key", otherKey)
+	s.stranger("an agent with another key", "stranger", otherKey)
 
 	otherName := newAgent(s.t, s.net, neighbourDevice, seeds, "EDGERAFT_CLUSTER=other")
 	ours, err := os.ReadFile(filepath.Join(s.agents[0].dir, "cluster.key"))
@@ -283,17 +283,17 @@ func (s *siege) strangers() {
 	if _, err := otherName.cli(string(ours), "join"); err != nil {
 		s.t.Fatal(err)
 	}
-	s.stranger("an agent of another cluster name", otherName)
+	s.stranger("an agent of another cluster name", "other_name", otherName)
 }
 
-func (s *siege) stranger(what string, a *agent) {
+func (s *siege) stranger(what, code string, a *agent) {
 	s.t.Helper()
 	before := s.dropped("wrong_key", "auth")
 	a.start()
 	s.counts(what, before, 3, "wrong_key", "auth")
 	st, err := s.agents[0].status()
 	if err != nil || !slices.ContainsFunc(st.Warnings, func(w api.Warning) bool {
-		return w.Code == "stranger" && strings.Contains(w.Message, ":7521 ") // the other attacks come from other ports
+		return w.Code == code && strings.Contains(w.Message, ":7521") // the other attacks come from other ports
 	}) {
 		s.t.Errorf("%s is not warned of: %+v, %v", what, st.Warnings, err)
 	}

@@ -144,6 +144,9 @@ type Core struct {
 	// removedAt is the configuration that has no place for this device, as
 	// another member said; 0 for none.
 	removedAt Index
+	// fence: this device's cluster was recovered without it. From the start on it
+	// counts as lost.
+	fence fence
 	// handedOver: the campaign about to begin is the leader's wish (§3.10).
 	handedOver bool
 	lead       leaderState // a leader's only
@@ -168,7 +171,7 @@ func New(cfg Config, from Stored) (*Core, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	c := &Core{cfg: cfg, hard: from.State}
+	c := &Core{cfg: cfg, hard: from.State, fence: fence{without: lostFor * cfg.ElectionTicks}}
 	c.clock.now = cfg.Now
 	entries, err := c.startFrom(from)
 	if err != nil {
@@ -292,6 +295,7 @@ func (c *Core) takeCommitted() []Entry {
 func (c *Core) Tick() {
 	c.elapsed++
 	c.disbelief = max(c.disbelief-1, 0)
+	c.tickFence()
 	c.store.tick()
 	c.proposals.tick()
 	c.tickReads()

@@ -14,7 +14,7 @@ func (c *Core) hearsLeader() bool {
 // alone be able to win until that is committed (§4.2.2); it does not count its
 // own vote then.
 func (c *Core) mayCampaign() bool {
-	if c.removedAt > c.confs.index() {
+	if c.removedAt > c.confs.index() || c.fence.up {
 		return false
 	}
 	for _, h := range c.confs {
@@ -35,7 +35,7 @@ func (c *Core) takeAnswer(from NodeID, granted bool) {
 // answerPreVote says whether a campaign in the next term could have this
 // device's vote. Nothing is promised and nothing changes (§9.6).
 func (c *Core) answerPreVote(m Message, b PreVoteRequest) {
-	granted := !c.hearsLeader() && m.Term+1 > c.hard.Term && c.log.upToDate(b.LastIndex, b.LastTerm)
+	granted := !c.hearsLeader() && !c.fence.up && m.Term+1 > c.hard.Term && c.log.upToDate(b.LastIndex, b.LastTerm)
 	c.send(m.From, PreVoteResponse{For: m.Term + 1, Granted: granted})
 	c.TellRemoved(m.From)
 }
@@ -45,7 +45,7 @@ func (c *Core) answerPreVote(m Message, b PreVoteRequest) {
 // are answered too: theirs may be newer than ours (§4.1).
 func (c *Core) answerVote(m Message, b VoteRequest) {
 	free := c.hard.Vote == "" || c.hard.Vote == m.From
-	granted := free && c.leader == "" && c.log.upToDate(b.LastIndex, b.LastTerm)
+	granted := free && c.leader == "" && !c.fence.up && c.log.upToDate(b.LastIndex, b.LastTerm)
 	if granted {
 		if c.role == PreCandidate {
 			c.become(Follower, c.hard.Term, "")

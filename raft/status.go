@@ -31,6 +31,9 @@ type Status struct {
 	CanChange bool
 	// Removed says that this device is known to be no member any more.
 	Removed bool
+	// Fenced says that this device takes no part any more, as its cluster was
+	// recovered without it (Core.HearOf).
+	Fenced bool
 	// Peers holds, on a leader, what it knows of each other member.
 	Peers map[NodeID]PeerStatus
 }
@@ -48,7 +51,7 @@ func (c *Core) Status() Status {
 	s := Status{
 		ID: c.cfg.ID, Cluster: c.hard.Cluster, Role: c.role, Term: c.hard.Term, Leader: c.leader,
 		Commit: c.commit, Applied: c.applied, Last: c.log.last(), LastTerm: c.log.lastTerm(), Stable: c.log.stable,
-		LogBytes: c.log.bytes, Short: c.store.short, Snapshot: c.snapshotIndex(), First: c.log.base + 1, Config: c.conf(), ConfigIndex: c.confs.index(), Removed: c.Removed(),
+		LogBytes: c.log.bytes, Short: c.store.short, Snapshot: c.snapshotIndex(), First: c.log.base + 1, Config: c.conf(), ConfigIndex: c.confs.index(), Removed: c.Removed(), Fenced: c.fence.up,
 		Level: c.ClusterLevel(), Founding: c.foundingStatus(),
 	}
 	if c.role == Leader {

@@ -29,10 +29,11 @@ type Result struct {
 	// repetitions and refused, and keys that expired.
 	Operations, Repeated, Refused, Expired int
 	// In runs of RunRescue: clusters that were recovered, committed entries that this
-	// kept and lost, and in how many runs a majority of the old members came back.
-	Rescues, Kept, Lost, Quorate int
-	Recovery                     int // ticks from the end of the faults to convergence
-	Violation                    *Violation
+	// kept and lost, in how many runs a majority of the old members came back, and in
+	// how many of those all were told of the new cluster at once.
+	Rescues, Kept, Lost, Quorate, Fenced int
+	Recovery                             int // ticks from the end of the faults to convergence
+	Violation                            *Violation
 }
 
 // Run runs one seed: a random mixture of faults under load, in which safety

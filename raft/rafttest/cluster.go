@@ -40,6 +40,10 @@ type Cluster struct {
 	// Tap, when set, sees each message as it is sent.
 	Tap func(raft.Message)
 
+	// successor is a cluster recovered from this one, of which devices hear as soon
+	// as they start; zero for none.
+	successor raft.ClusterID
+
 	opts   Options
 	clock  *clock
 	rng    *Rand

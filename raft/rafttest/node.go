@@ -94,6 +94,7 @@ func (n *Node) Start() {
 		c.violate("restart", "%v: %v", n, err)
 		return
 	}
+	core.HearOf(c.successor)
 	n.core, n.Applied, n.commit, n.config, n.quiet = core, nil, 0, nil, 0
 	n.sinceSnapshot, n.restored, n.base = 0, 0, 0
 	n.due, n.dueNext = 0, 0

@@ -70,7 +70,7 @@ func (k *checker) inherit(d *Disk) {
 }
 
 // deliverForeign hands a device a message of another cluster, which is to drop it
-// and stay as it was.
+// and stay as it was. Then it learns of that cluster, as from the driver.
 func (c *Cluster) deliverForeign(to *Node, m raft.Message) {
 	if to.core == nil {
 		return
@@ -82,5 +82,6 @@ func (c *Cluster) deliverForeign(to *Node, m raft.Message) {
 		if !errors.Is(err, raft.ErrForeign) || before.Term != after.Term || before.Last != after.Last || before.Commit != after.Commit || before.Role != after.Role {
 			c.violate("clusters do not mix", "%v of %v takes %s of %v: %v", to, before.Cluster, describe(m), m.Cluster, err)
 		}
+		core.HearOf(m.Cluster)
 	})
 }

@@ -27,6 +27,8 @@ type rescueRun struct {
 	best       *Node // that was recovered, as it was
 	before     int   // proposals made until then
 	quorate    bool  // enough of its voters came back to commit among themselves
+	cutOff     bool  // the lost ones never stopped
+	told       bool  // who returns hears of the new cluster as soon as it starts
 }
 
 // RunRescue runs one seed of a recovery: faults under load; a majority is lost, in
@@ -109,7 +111,7 @@ func (r *rescueRun) disaster() (survivors []*Node) {
 		return nil // none can survive its majority
 	}
 	left := conf.Quorum() - 1 - r.rng.Intn(conf.Quorum()-1)/2 // of voters
-	cutOff := r.rng.Chance(300)
+	r.cutOff = r.rng.Chance(300)
 	var lost []int
 	for _, i := range c.shuffled() {
 		n := c.Nodes[i]
@@ -121,7 +123,7 @@ func (r *rescueRun) disaster() (survivors []*Node) {
 			}
 			survivors = append(survivors, n)
 			continue
-		case cutOff:
+		case r.cutOff:
 			lost = append(lost, i)
 			continue
 		}
@@ -131,7 +133,7 @@ func (r *rescueRun) disaster() (survivors []*Node) {
 			n.gone = true // until it returns
 		})
 	}
-	c.tracef("--- disaster: lost are %v, cut off only: %v ---", lost, cutOff)
+	c.tracef("--- disaster: lost are %v, cut off only: %v ---", lost, r.cutOff)
 	c.RunFor(10)
 	c.ending = true // the survivors are stopped in an orderly way
 	c.Net.Repair()
@@ -215,6 +217,9 @@ func (r *rescueRun) aftermath() {
 	c.planClient()
 	r.gossip(c.Cluster, f.Cluster)
 	r.gossip(f.Cluster, c.Cluster)
+	if r.told = !r.cutOff && r.rng.Chance(600); r.told {
+		c.successor = r.best.moved.Disk.state.Cluster
+	}
 	left := map[*Node]bool{}
 	leave := func(n *Node) {
 		if n.moved == nil && !left[n] {
@@ -318,6 +323,9 @@ func (r *rescueRun) result() Result {
 		res.Snapshots, res.Restores = res.Snapshots+f.snapshots, res.Restores+f.restores
 		if r.quorate {
 			res.Quorate = 1
+		}
+		if r.quorate && r.told {
+			res.Fenced = 1
 		}
 		if res.Violation == nil {
 			res.Violation = f.Failed()

@@ -42,15 +42,16 @@ func (r *rescueRun) checkKept(best *Node) {
 	}
 }
 
-// checkOld sees that a minority of the old cluster committed nothing but what the
-// survivors had acknowledged before, of which they learned late and which the new
-// cluster has, and that what was proposed in one cluster got into no other.
+// checkOld sees that a minority of the old cluster, and a majority that was told of
+// the new one, committed nothing but what the survivors had acknowledged before, of
+// which they learned late and which the new cluster has, and that what was proposed
+// in one cluster got into no other.
 func (r *rescueRun) checkOld() {
 	c, f := r.old, r.fresh
-	for i := r.frozen + 1; i <= len(c.check.committed.entries) && !r.quorate; i++ {
+	for i := r.frozen + 1; i <= len(c.check.committed.entries) && (!r.quorate || r.told); i++ {
 		want, _ := c.check.committed.digest(raft.Index(i))
 		if have, ok := r.best.Disk.entries.digest(raft.Index(i)); !ok || have != want {
-			c.violate("the lost commit nothing", "%d entries were committed when the cluster was given up; %d is now, by fewer than a quorum", r.frozen, i)
+			c.violate("the lost commit nothing", "%d entries were committed when the cluster was given up; %d is now; a quorum is back: %v, and was told: %v", r.frozen, i, r.quorate, r.told)
 		}
 	}
 	for _, op := range c.ops[r.before:] {

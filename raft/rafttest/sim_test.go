@@ -94,6 +94,7 @@ func (r *Result) add(o Result) {
 	r.Kept += o.Kept
 	r.Lost += o.Lost
 	r.Quorate += o.Quorate
+	r.Fenced += o.Fenced
 	r.Recovery = max(r.Recovery, o.Recovery)
 }
 

@@ -162,6 +162,7 @@ func (s *Server) knownElsewhere(by raft.NodeID, known raft.Run) bool {
 func (s *Server) foreign(m raft.Message) {
 	s.drops.Foreign++
 	s.drops.LastForeign, s.drops.LastForeignFrom, s.drops.foreignAt = m.Cluster, m.From, time.Now()
+	s.core.HearOf(m.Cluster)
 }
 
 // foundStranger notes that a device was found that may be of another cluster.
