@@ -175,6 +175,7 @@ func (d *disk) grow(pages int) error {
 	}
 	d.room.pause, d.room.notBefore = 0, time.Time{}
 	d.room.free += pages
+	d.count.freeBytes.Store(uint64(d.room.free) * pageSize)
 	return d.measure()
 }
 

@@ -132,6 +132,9 @@ func TestDiskFullIsAMode(t *testing.T) {
 			if l.Short() {
 				t.Errorf("when there is room: %+v", l.Room())
 			}
+			if r := l.Room(); r.FreeBytes < r.ReserveBytes {
+				t.Errorf("the file grew, and yet: %+v", r)
+			}
 			save(t, l, more)
 			apply(&model, more)
 			if r := l.Room(); r.Full || r.Short {

@@ -225,7 +225,7 @@ func TestOldBesideNew(t *testing.T) {
 		t.Skip("NOT TESTED: a program of the future cannot be made of a given binary")
 	}
 	newer := filepath.Join(t.TempDir(), "edgeraft")
-	if err := buildProgram(newer, "-X github.com/edgeraft/edgeraft/internal/agent.protocolLevel=9 -X github.com/edgeraft/edgeraft/internal/build.version=9.0.0"); err != nil {
+	if err := buildProgram(newer, "-X github.com/edgeraft/edgeraft/internal/agent.protocolLevel=9 -X github.com/edgeraft/edgeraft/internal/release.version=9.0.0"); err != nil {
 		t.Fatal(err)
 	}
 	net := lab.New(t, 3)
@@ -270,7 +270,7 @@ func TestNoRestoreBesideAnOldDevice(t *testing.T) {
 		t.Skip("NOT TESTED: a program of the past cannot be made of a given binary")
 	}
 	older := filepath.Join(t.TempDir(), "edgeraft")
-	if err := buildProgram(older, "-X github.com/edgeraft/edgeraft/internal/agent.protocolLevel=1 -X github.com/edgeraft/edgeraft/internal/build.version=0.0.9"); err != nil {
+	if err := buildProgram(older, "-X github.com/edgeraft/edgeraft/internal/agent.protocolLevel=1 -X github.com/edgeraft/edgeraft/internal/release.version=0.0.9"); err != nil {
 		t.Fatal(err)
 	}
 	net := lab.New(t, 2)

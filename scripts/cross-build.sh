@@ -65,7 +65,7 @@ for target in "$@"; do
 	# The settings are words on purpose: NAME=value each.
 	# shellcheck disable=SC2086
 	env CGO_ENABLED=0 GOOS=linux $env_of_target \
-		go build -tags nethttpomithttp2 -trimpath -ldflags "-s -w -X github.com/edgeraft/edgeraft/internal/build.version=$version" -o "$out" ./cmd/edgeraft
+		go build -tags nethttpomithttp2 -trimpath -ldflags "-s -w -X github.com/edgeraft/edgeraft/internal/release.version=$version" -o "$out" ./cmd/edgeraft
 	if ! is_static "$out"; then
 		echo "cross-build: $out is not a static ELF binary" >&2
 		exit 1

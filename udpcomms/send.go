@@ -331,7 +331,7 @@ func (c *Comms) write(packet []byte, target netip.AddrPort) (full bool) {
 		return true
 	case errors.Is(err, net.ErrClosed):
 	default:
-		c.stats.Fail(dropSendFailed, err)
+		c.stats.Fail(dropSendFailed, fmt.Errorf("send to %v: %w", target, err))
 	}
 	return false
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/edgeraft/edgeraft/internal/agent"
-	"github.com/edgeraft/edgeraft/internal/build"
+	"github.com/edgeraft/edgeraft/internal/release"
 )
 
 var versionCommand = command{
@@ -18,10 +18,10 @@ var versionCommand = command{
 		return func(_ context.Context, inv *invocation) error {
 			if inv.json {
 				return inv.sayJSON(map[string]string{
-					"version": build.Version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
+					"version": release.Version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
 				})
 			}
-			inv.say("edgeraft %s %s %s/%s", build.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			inv.say("edgeraft %s %s %s/%s", release.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return nil
 		}
 	},

@@ -15,9 +15,9 @@ import (
 
 	"github.com/edgeraft/edgeraft/boltlog"
 	"github.com/edgeraft/edgeraft/internal/agent"
-	"github.com/edgeraft/edgeraft/internal/build"
 	"github.com/edgeraft/edgeraft/internal/config"
 	"github.com/edgeraft/edgeraft/internal/doctor"
+	"github.com/edgeraft/edgeraft/internal/release"
 	"github.com/edgeraft/edgeraft/internal/seal"
 	"github.com/edgeraft/edgeraft/internal/show"
 	"github.com/edgeraft/edgeraft/internal/why"
@@ -98,7 +98,7 @@ func (inv *invocation) subject(ctx context.Context, c config.Config) doctor.Subj
 		DataDir: c.DataDir, Socket: known.Socket, KeyFile: c.KeyFile, Cluster: c.Cluster,
 		Metrics: c.Metrics.Listen, MQTT: c.Uses(config.TransportMQTT), Brokers: c.Access(),
 		LogBytes: c.Limits.LogBytes, HistoryBytes: c.Limits.WatchHistoryBytes,
-		Preallocated: boltlog.DefaultPreallocation, MaxFile: boltlog.MaxFileSize, Built: build.Time,
+		Preallocated: boltlog.DefaultPreallocation, MaxFile: boltlog.MaxFileSize, Built: release.Time,
 		Addresses: filepath.Join(c.DataDir, agent.AddressesName),
 		Leftovers: []string{boltlog.DamagedName, boltlog.LeftName, boltlog.KeptName},
 		Listens:   known.Reach != why.Absent && known.Reach != why.Refused,

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/edgeraft/edgeraft/app/backup"
-	"github.com/edgeraft/edgeraft/internal/build"
+	"github.com/edgeraft/edgeraft/internal/release"
 	"github.com/edgeraft/edgeraft/raft"
 	"github.com/edgeraft/edgeraft/raft/server"
 )
@@ -30,7 +30,7 @@ func (a *agent) Backup(ctx context.Context) (backup.Header, []byte, error) {
 		return backup.Header{}, nil, fmt.Errorf("take a backup: %w", err)
 	}
 	return backup.Header{
-		Edgeraft: build.Version(), Cluster: a.cfg.Cluster, ClusterID: at.Cluster.String(), Device: a.cfg.Name,
+		Edgeraft: release.Version(), Cluster: a.cfg.Cluster, ClusterID: at.Cluster.String(), Device: a.cfg.Name,
 		Index: uint64(at.Index), Term: uint64(at.Term), TimeMS: uint64(at.Time),
 		Taken: time.Now().UTC().Format(time.RFC3339), Keys: uint64(keys),
 	}, data, nil

@@ -15,8 +15,8 @@ import (
 	"github.com/edgeraft/edgeraft/app/once"
 	"github.com/edgeraft/edgeraft/app/restore"
 	"github.com/edgeraft/edgeraft/discovery"
-	"github.com/edgeraft/edgeraft/internal/build"
 	"github.com/edgeraft/edgeraft/internal/config"
+	"github.com/edgeraft/edgeraft/internal/release"
 	"github.com/edgeraft/edgeraft/internal/seal"
 	"github.com/edgeraft/edgeraft/raft"
 	"github.com/edgeraft/edgeraft/raft/server"
@@ -118,7 +118,7 @@ func (a *agent) newDevice(ring seal.Ring) (*device, error) {
 			MaxLogBytes:     a.cfg.Limits.LogBytes,
 			MaxTrailBytes:   a.cfg.Limits.LogBytes / trailShare,
 		},
-		Tick: tick, Name: a.cfg.Name, Version: build.Version(), Session: newSession(), Wall: wall, SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
+		Tick: tick, Name: a.cfg.Name, Version: release.Version(), Session: newSession(), Wall: wall, SnapshotBytes: a.cfg.Limits.LogBytes / snapshotShare,
 		ManualJoin: a.cfg.Join == config.JoinManual, MaxVoters: a.cfg.MaxVoters, DeadAfter: a.cfg.DeadAfter, Replaces: id.Replaces,
 		CommitWindow: window, AdaptiveWindow: adaptive,
 	}, server.Parts{Comms: comms, Log: &diskReporter{Log: a.db, log: a.log, dir: a.cfg.DataDir}, App: a.top, Monitor: &reporter{log: a.log, self: id.ID, lost: d.lostLeader, told: a.changed, grace: a.cfg.Timing.Election}}, a.opened.Stored)

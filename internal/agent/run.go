@@ -14,8 +14,8 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/edgeraft/edgeraft/app"
 	"github.com/edgeraft/edgeraft/boltlog"
-	"github.com/edgeraft/edgeraft/internal/build"
 	"github.com/edgeraft/edgeraft/internal/config"
+	"github.com/edgeraft/edgeraft/internal/release"
 	"github.com/edgeraft/edgeraft/internal/seal"
 )
 
@@ -60,7 +60,7 @@ func runAgentOnce(ctx context.Context, cfg config.Config, load func() (config.Co
 		return errors.Join(fmt.Errorf("start the agent: %w", err), listener.Close())
 	}
 	a := newAgent(cfg, logger, level, db, opened)
-	logger.Info("started", "version", build.Version(), "id", opened.Identity.ID, "name", cfg.Name,
+	logger.Info("started", "version", release.Version(), "id", opened.Identity.ID, "name", cfg.Name,
 		"cluster", cfg.Cluster, "socket", cfg.Socket, "log_entries", len(opened.Stored.Entries))
 	return a.run(ctx, listener, scrapes, load)
 }

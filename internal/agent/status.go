@@ -9,8 +9,8 @@ import (
 
 	"github.com/edgeraft/edgeraft/app/api"
 	"github.com/edgeraft/edgeraft/boltlog"
-	"github.com/edgeraft/edgeraft/internal/build"
 	"github.com/edgeraft/edgeraft/internal/config"
+	"github.com/edgeraft/edgeraft/internal/release"
 	"github.com/edgeraft/edgeraft/raft"
 	"github.com/edgeraft/edgeraft/raft/server"
 )
@@ -18,7 +18,7 @@ import (
 // Status implements app.Node.
 func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	s := api.Status{
-		Version: build.Version(), UptimeMS: time.Since(a.started).Milliseconds(),
+		Version: release.Version(), UptimeMS: time.Since(a.started).Milliseconds(),
 		Node:     api.Node{ID: string(a.opened.Identity.ID), Name: a.cfg.Name, PID: os.Getpid(), State: "waiting_for_key"},
 		Cluster:  api.Cluster{Name: a.cfg.Cluster},
 		Warnings: []api.Warning{}, Members: []api.Member{},
@@ -26,7 +26,7 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	}
 	a.fillStorage(&s.Storage)
 	s.Warnings = append(s.Warnings, a.diskWarnings(s.Storage)...)
-	s.Clock = clock(a.started, time.Now(), time.Since(a.started), build.Time)
+	s.Clock = clock(a.started, time.Now(), time.Since(a.started), release.Time)
 	d := a.current()
 	if d == nil && a.haveKey.Load() {
 		s.Node.State = "starting"
@@ -59,7 +59,7 @@ func (a *agent) Status(ctx context.Context) (api.Status, error) {
 	s.Warnings = append(append(s.Warnings, d.warnings(st, s.Members)...), memberDiskWarnings(s.Members, d.silenceLimit())...)
 	s.Warnings = append(s.Warnings, keyWarnings(keys)...)
 	s.Warnings = append(s.Warnings, cardWarnings(s.Storage.Card)...)
-	s.Warnings = append(append(s.Warnings, writeWarnings(st.Writing)...), clockWarnings(s.Clock, build.Time)...)
+	s.Warnings = append(append(s.Warnings, writeWarnings(st.Writing)...), clockWarnings(s.Clock, release.Time)...)
 	s.Clock.LeaderAheadMS = leaderAhead(s.Members)
 	s.Warnings = append(s.Warnings, apartWarnings(s.Clock, s.Members)...)
 	s.Healthy = s.Node.State == "member" && s.Cluster.Leader != "" && !urgent(s.Warnings)
@@ -119,7 +119,7 @@ func memberList(st server.Status, contacts map[raft.NodeID]contact, self raft.No
 			}
 		}
 		if m.ID == self {
-			am.Level, am.Version = spokenLevel(), build.Version()
+			am.Level, am.Version = spokenLevel(), release.Version()
 		}
 		if p, ok := st.Peers[m.ID]; ok {
 			lag := uint64(st.Last - min(p.Match, st.Last))

@@ -28,7 +28,7 @@ var mayImport = map[string]row{
 	"boltlog":       {ours: []string{"raft", "raft/wire"}, modules: []string{"go.etcd.io/bbolt", "golang.org/x/sys"}},
 	"cmd/edgeraft": {ours: []string{
 		"app/api", "app/backup", "app/client", "app/kv", "app/once", "app/restore", "boltlog", "discovery",
-		"internal/agent", "internal/build", "internal/card", "internal/config", "internal/doctor", "internal/seal", "internal/show", "internal/why", "raft",
+		"internal/agent", "internal/release", "internal/card", "internal/config", "internal/doctor", "internal/seal", "internal/show", "internal/why", "raft",
 	}, modules: []string{"golang.org/x/sys"}},
 	"discovery":                  {ours: []string{"raft"}, modules: []string{"github.com/grandcat/zeroconf", "github.com/miekg/dns"}},
 	"examples/bankteller":        {ours: []string{"*"}},
@@ -43,7 +43,7 @@ var mayImport = map[string]row{
 		"github.com/hashicorp", "go.etcd.io/etcd/server/v3", "go.etcd.io/raft/v3", "go.uber.org/zap", "golang.org/x/sys",
 	}},
 	"internal/agent":   {ours: []string{"*"}, modules: []string{"github.com/coreos/go-systemd/v22", "golang.org/x/sys"}},
-	"internal/build":   {},
+	"internal/release": {},
 	"internal/config":  {ours: []string{"internal/show", "mqttcomms", "raft", "raft/server"}, modules: []string{"github.com/BurntSushi/toml"}},
 	"internal/show":    {},
 	"internal/traffic": {},

@@ -32,9 +32,10 @@ type window struct {
 }
 
 // of is how long s may wait for others, from now on. A vote and a new term never
-// wait, since an election does for them, nor does a snapshot.
+// wait, since an election does for them, nor what is promised in a founding, nor
+// a snapshot.
 func (w *window) of(s *raft.Save) time.Duration {
-	if s.State.Term != w.last.Term || s.State.Vote != w.last.Vote || s.Snapshot != nil || s.Reset {
+	if s.State.Term != w.last.Term || s.State.Vote != w.last.Vote || s.Founding != nil || s.Snapshot != nil || s.Reset {
 		return 0
 	}
 	if size(s) >= windowBytes {

@@ -93,6 +93,7 @@ func TestVotesDoNotWait(t *testing.T) {
 		"a vote":     {State: raft.HardState{Term: 1, Vote: "b"}},
 		"a term":     {State: raft.HardState{Term: 2, Vote: "a"}, Entries: entry(1)},
 		"a snapshot": {State: before, Snapshot: &raft.Snapshot{Index: 1}},
+		"a promise":  {State: before, Founding: &raft.Founding{}},
 		"much":       {State: before, Entries: entry(windowBytes)},
 	} {
 		w := window{fixed: time.Second, last: before}

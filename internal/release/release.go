@@ -1,12 +1,12 @@
-// Package build tells which build of edgeraft this is.
-package build
+// Package release tells which build of edgeraft this is.
+package release
 
 import (
 	"runtime/debug"
 	"time"
 )
 
-// version is set when a release is built: -ldflags "-X …/internal/build.version=v1.2.3".
+// version is set when a release is built: -ldflags "-X …/internal/release.version=v1.2.3".
 var version string
 
 // Version is the version of this binary: that of the release, else what
