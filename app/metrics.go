@@ -97,9 +97,9 @@ func exposition(s api.Status) []byte {
 	}
 	x.one("edgeraft_leader", gauge, "1 on the device that leads.", truth(s.Cluster.Leader != "" && s.Cluster.Leader == s.Node.ID))
 	x.one("edgeraft_has_leader", gauge, "1 if a leader is known.", truth(s.Cluster.Leader != ""))
-	x.one("edgeraft_term", counter, "Raft's term.", float64(s.Node.Term))
-	x.one("edgeraft_commit_index", counter, "Up to where entries are committed.", float64(s.Node.Commit))
-	x.one("edgeraft_applied_index", counter, "Up to where entries are applied.", float64(s.Node.Applied))
+	x.one("edgeraft_term", gauge, "Raft's term.", float64(s.Node.Term))
+	x.one("edgeraft_commit_index", gauge, "Up to where entries are committed.", float64(s.Node.Commit))
+	x.one("edgeraft_applied_index", gauge, "Up to where entries are applied.", float64(s.Node.Applied))
 	x.one("edgeraft_last_index", gauge, "Last entry of the log.", float64(s.Node.Last))
 	x.one("edgeraft_stable_index", gauge, "Last entry on stable storage.", float64(s.Node.Stable))
 	x.members(s.Members)

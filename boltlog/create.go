@@ -91,7 +91,7 @@ func prepareIdentity(dir string, f identityFile, n *counters) error {
 	}
 	path := filepath.Join(dir, identityName)
 	if err := os.WriteFile(path+newSuffix, append(b, '\n'), 0o600); err != nil {
-		return errors.Join(fmt.Errorf("write the identity: %w", err), os.Remove(path+newSuffix))
+		return errors.Join(fmt.Errorf("write the identity: %w", err), discard(path+newSuffix))
 	}
 	n.otherBytes.Add(uint64(len(b) + 1))
 	return nil
@@ -101,6 +101,15 @@ func newID() (raft.NodeID, error) {
 	var random [10]byte
 	_, err := rand.Read(random[:])
 	return raft.NodeIDFrom(random), err
+}
+
+// discard removes a file that was not finished, or not even begun.
+func discard(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // create makes the database of a new device, in a file that has all its
@@ -127,7 +136,7 @@ func prepare(dir string, id raft.NodeID, opt Options, n *counters) error {
 	path := filepath.Join(dir, databaseName)
 	if err := c.build(path+newSuffix, opt, n); err != nil {
 		// On a full disk it would be in its own way.
-		return errors.Join(err, os.Remove(path+newSuffix))
+		return errors.Join(err, discard(path+newSuffix))
 	}
 	return nil
 }

@@ -28,7 +28,8 @@ var (
 
 // ErrReadOnly: the file system takes no writes.
 var ErrReadOnly = errors.New("the file system is read-only (the kernel makes it so after an error of the disk: see dmesg, " +
-	"check it with fsck, mount it again for writing, and replace the card if that happens again)")
+	"check it with fsck, mount it again for writing, and replace the card if that happens again; or the service may not write " +
+	"there: systemctl edit edgeraft, [Service], ReadWritePaths=DIRECTORY)")
 
 // Errors when saving.
 var (

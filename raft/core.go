@@ -121,6 +121,9 @@ type Core struct {
 	clock clusterClock
 	// confs is derived from the log: its newest configuration is in force.
 	confs confHistory
+	// joined: one of the configurations that were in force here had this device in
+	// it, or may have had: what a stored snapshot stands for is not known.
+	joined bool
 
 	role   Role
 	leader NodeID // of this term, "" while unknown
@@ -186,7 +189,7 @@ func New(cfg Config, from Stored) (*Core, error) {
 		prev = e
 		c.log.append(e)
 		if e.Kind == EntryConfig && e.Index > c.confs.index() {
-			c.confs.push(e.Index, e.Config)
+			c.hold(e.Index, e.Config)
 		}
 	}
 	c.log.handed = c.log.last()

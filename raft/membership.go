@@ -128,11 +128,26 @@ func (c *Core) receiveRemoved(b Removed) {
 	}
 }
 
-// Removed reports whether this device is known to be no member any more.
+// hold puts a configuration in force.
+func (c *Core) hold(i Index, conf *Configuration) {
+	c.confs.push(i, conf)
+	c.seek(conf)
+}
+
+// seek looks for this device in a configuration that is in force.
+func (c *Core) seek(conf *Configuration) {
+	if _, member := conf.Member(c.cfg.ID); member {
+		c.joined = true
+	}
+}
+
+// Removed reports whether this device is known to be no member any more. One
+// that was never in a configuration that it has is still catching up: the one
+// that admits it comes later in the log.
 func (c *Core) Removed() bool {
 	_, member := c.conf().Member(c.cfg.ID)
 	i := c.confs.index()
-	return c.removedAt > i || i > 0 && i <= c.commit && !member
+	return c.removedAt > i || i > 0 && i <= c.commit && !member && c.joined
 }
 
 // apply returns the configuration after the change, or ErrBadChange.

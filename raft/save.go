@@ -214,7 +214,7 @@ func (c *Core) appendLog(es ...Entry) {
 	c.log.append(es...)
 	for _, e := range es {
 		if e.Kind == EntryConfig {
-			c.confs.push(e.Index, e.Config)
+			c.hold(e.Index, e.Config)
 		}
 		c.proposals.seen(e.ID)
 	}

@@ -102,6 +102,7 @@ func (c *Core) startFrom(from Stored) ([]Entry, error) {
 	c.snap, c.restore = s, s
 	c.applied = s.Index
 	c.confs.push(s.ConfigIndex, s.Config)
+	c.joined = true
 	c.log.reset(s.Index, s.Term, s.Time, s.Index)
 	if len(entries) == 0 {
 		return nil, nil
@@ -253,6 +254,7 @@ func (c *Core) install(s *Snapshot) {
 	c.log.reset(s.Index, s.Term, s.Time, durable)
 	c.clock.set(s.Time, 0) // until the leader tells its own
 	c.confs = confHistory{{s.ConfigIndex, s.Config}}
+	c.seek(s.Config)
 	c.commit, c.applied, c.verified = s.Index, s.Index, s.Index
 	c.snap, c.restore = s, s
 	c.proposals.skipped(s.Term)

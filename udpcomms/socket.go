@@ -38,6 +38,8 @@ func openSocket(listen string) (*quietSocket, error) {
 		return nil, fmt.Errorf("listen on UDP %q: %w; another agent or program has this port: stop it, or choose another port (udp.listen)", listen, err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return nil, fmt.Errorf("listen on UDP %q: %w; this device does not have the address: name one that it has, or none for all (udp.listen)", listen, err)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("listen on UDP %q: %w; ports below 1024 are for root: choose another port (udp.listen)", listen, err)
 	case err != nil:
 		return nil, fmt.Errorf("listen on UDP %q: %w", listen, err)
 	}

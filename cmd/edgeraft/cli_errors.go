@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/edgeraft/edgeraft/app/client"
+	"github.com/edgeraft/edgeraft/internal/agent"
 	"github.com/edgeraft/edgeraft/internal/show"
 )
 
@@ -95,6 +96,9 @@ func fail(stderr io.Writer, c *command, err error) int {
 
 // complain prints a message, each of its lines safe for a terminal.
 func complain(stderr io.Writer, prefix, text string) {
+	if agent.ToJournal(stderr) {
+		prefix = agent.ErrorLine + prefix
+	}
 	for line := range strings.SplitSeq(text, "\n") {
 		fmt.Fprintf(stderr, "%s: %s\n", prefix, show.Printable(line))
 	}

@@ -133,16 +133,27 @@ func serviceState(ctx context.Context) (state, lastError string) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "systemctl", "show", "--property=LoadState,ActiveState", "edgeraft.service").Output()
-	if err != nil || !strings.Contains(string(out), "LoadState=loaded") {
+	out, err := exec.CommandContext(ctx, "systemctl", "show", "--property=LoadState,ActiveState,InvocationID", "edgeraft.service").Output()
+	if err != nil {
 		return "", ""
 	}
+	is := map[string]string{}
 	for line := range strings.Lines(string(out)) {
-		if s, ok := strings.CutPrefix(strings.TrimSpace(line), "ActiveState="); ok {
-			state = s
-		}
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		is[name] = value
 	}
+	switch is["LoadState"] {
+	case "masked":
+		return "masked", ""
+	case "loaded":
+	default:
+		return "", ""
+	}
+	if is["InvocationID"] == "" {
+		return is["ActiveState"], "" // it has not run
+	}
+	// Of its last run, what the agent itself said and not systemd about it.
 	// Whoever may not read the journal gets nothing, which is no error here.
-	out, _ = exec.CommandContext(ctx, "journalctl", "--unit=edgeraft", "--priority=err", "--lines=1", "--output=cat", "--quiet").Output()
-	return state, strings.TrimSpace(string(out))
+	out, _ = exec.CommandContext(ctx, "journalctl", "_SYSTEMD_INVOCATION_ID="+is["InvocationID"], "--priority=err", "--lines=1", "--output=cat", "--quiet").Output()
+	return is["ActiveState"], strings.TrimSpace(string(out))
 }

@@ -386,7 +386,10 @@ func (l *life) purge() {
 	if now, err := m.status(); err != nil || now.Node.ID != was.Node.ID {
 		l.t.Errorf("installed again, %s is %s (%v)", was.Node.ID, now.Node.ID, err)
 	}
+	m.must("mount", "--bind", "/var/lib/edgeraft", "/var/lib/edgeraft") // as one who has the data on another disk
 	m.must("dpkg", "--purge", "edgeraft")
+	m.must("umount", "/var/lib/edgeraft")
+	m.must("rmdir", "/var/lib/edgeraft") // it was emptied
 	for _, path := range []string{"/var/lib/edgeraft", "/etc/edgeraft", "/run/edgeraft", "/etc/systemd/system/multi-user.target.wants/edgeraft.service"} {
 		if _, err := m.try("test", "-e", path); err == nil {
 			l.t.Errorf("after a purge there is still %s", path)

@@ -22,6 +22,14 @@ func newLogger(level *slog.LevelVar, stderr io.Writer, env map[string]string) *s
 	return slog.New(journalHandler{text, out})
 }
 
+// ErrorLine begins a line that is an error to the journal.
+const ErrorLine = "<3>"
+
+// ToJournal reports whether what this process writes there goes to the journal.
+func ToJournal(w io.Writer) bool {
+	return isJournal(w, map[string]string{"JOURNAL_STREAM": os.Getenv("JOURNAL_STREAM")})
+}
+
 func setLevel(level *slog.LevelVar, text string) {
 	var l slog.Level
 	_ = l.UnmarshalText([]byte(text)) // the configuration was validated

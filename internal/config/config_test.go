@@ -218,6 +218,8 @@ func TestFileErrors(t *testing.T) {
 		{"list of tables", "[[udp]]\nlisten = \":1\"\n", []string{"line 1: udp: has the wrong type: it must be a table"}},
 		{"deep nonsense", strings.Repeat("a.", 500) + "a = 1\n", []string{": a.a.a.", "...: no such key"}},
 		{"syntax", "name = \"a\"\ncluster = \n", []string{"line 2: "}},
+		{"top level below a table", "[log]\nlevel = \"info\"\npeers = [\"a:1\"]\n", []string{"line 3: log.peers: no such key; peers belongs above the first [table] of the file, but stands below [log]"}},
+		{"table appended again", "[metrics]\n#listen = \"\"\n[metrics]\nlisten = \"127.0.0.1:9\"\n", []string{"line 3: Key 'metrics' has already been defined. It stands further up in this file: change it there"}},
 		{"twice", "name = \"a\"\nname = \"b\"\n", []string{"line 2: "}},
 		{"election too short", "[timing]\nheartbeat = \"1s\"\nelection = \"1.9s\"\n", []string{"line 3: timing.election: is 1.9s", "at least 2s"}},
 		{"all at once, from the top", "x = 1\ny = 2\nmax_voters = true\n", []string{"line 1: x", "line 2: y", "line 3: max_voters"}},

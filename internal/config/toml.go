@@ -55,7 +55,7 @@ func applyTOML(c *Config, origins map[string]string, path, text string) error {
 	if err != nil {
 		var syntax toml.ParseError
 		if errors.As(err, &syntax) {
-			return fmt.Errorf("%s line %d: %s", path, syntax.Position.Line, show.Printable(syntax.Message))
+			return fmt.Errorf("%s line %d: %s%s", path, syntax.Position.Line, show.Printable(syntax.Message), whereTwice(syntax.Message))
 		}
 		return fmt.Errorf("read the configuration %s: %w", path, err)
 	}
@@ -175,10 +175,28 @@ func isGroup(key string) bool {
 	return false
 }
 
+// isTop reports whether key is a setting that is in no table.
+func isTop(key string) bool {
+	_, known := FindSetting(key)
+	return known && !strings.Contains(key, ".")
+}
+
+// whereTwice says what to do about a table or key that is in the file twice,
+// which is what comes of appending to the packaged file: it has all tables.
+func whereTwice(message string) string {
+	if !strings.Contains(message, "already been defined") {
+		return ""
+	}
+	return " It stands further up in this file: change it there, and take this one out"
+}
+
 func unknownKey(key string) error {
 	names := make([]string, 0, len(Settings))
 	for _, s := range Settings {
 		names = append(names, s.Key)
+	}
+	if table, name, below := strings.Cut(key, "."); below && isGroup(table) && isTop(name) {
+		return fmt.Errorf("%s: no such key; %s belongs above the first [table] of the file, but stands below [%s]", show.Printable(key), name, table)
 	}
 	if near := Nearest(key, names); near != "" {
 		return fmt.Errorf("%s: no such key; did you mean %s?", show.Printable(key), near)

@@ -56,7 +56,7 @@ type Local struct {
 	Key         string // what is wrong with the key file, "" for nothing
 	KeyFile     string
 	KeyOpen     bool   // what is wrong is that others may read it
-	Service     string // of systemd: active, activating, failed, inactive; "" unknown
+	Service     string // of systemd: active, activating, failed, inactive; or masked; "" unknown
 	LastError   string // the agent's last words in the journal, "" unknown
 	FreeBytes   *uint64
 }
@@ -172,8 +172,11 @@ var unanswered = []cause{
 		if in.Local.LastError != "" {
 			text += " Its last words: " + in.Local.LastError
 		}
-		if in.Local.Service == "" {
+		switch in.Local.Service {
+		case "":
 			return text, "edgeraft run"
+		case "masked":
+			return text + " Its service is masked, so that it cannot be started.", "sudo systemctl unmask edgeraft && sudo systemctl start edgeraft"
 		}
 		return text, "sudo systemctl start edgeraft"
 	}, false},

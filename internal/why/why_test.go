@@ -104,6 +104,7 @@ func TestDiagnose(t *testing.T) {
 		{"full, and so not running", local(Local{FreeBytes: free(4096), Service: "failed"}), "disk_full", "is full"},
 		{"it does not stay up", local(Local{Service: "failed", LastError: "address in use", FreeBytes: free(1 << 30)}), "agent_failed", "address in use"},
 		{"not started", local(Local{Service: "inactive", Storage: StorageSound}), "agent_not_running", "there is no socket /s"},
+		{"masked", local(Local{Service: "masked", Storage: StorageSound}), "agent_not_running", "masked"},
 		{"killed", Input{Reach: Refused, Socket: "/s"}, "agent_not_running", "left its socket /s behind"},
 	}
 	for _, c := range cases {

@@ -206,7 +206,8 @@ func (s *Server) tellStranger() {
 
 // sayHello says who this device is: to one, or to whoever can be reached.
 func (s *Server) sayHello(to raft.NodeID) {
-	_, member := s.core.Config().Member(s.cfg.Core.ID)
+	// Only members get entries, so whoever has a configuration was one.
+	member := len(s.core.Config().Members) > 0
 	expect := 0
 	if s.core.Founds() {
 		expect = s.cfg.Core.Founding.Expect

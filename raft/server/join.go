@@ -71,14 +71,14 @@ func (j *joiner) answered(from raft.NodeID, a raft.JoinAnswer) {
 }
 
 // askToJoin sends Join to whoever can be reached, while this device hears no
-// leader and has never been in a configuration. A member does so too: it may
-// have come back with another address, at which the leader does not look for
-// it. One that was removed does not come back by itself.
+// leader and has never been in a configuration. A member does so too, also one
+// that has not got so far in the log: it may have come back with another
+// address, at which the leader does not look for it. One that was removed does
+// not come back by itself.
 func (s *Server) askToJoin() {
-	conf := s.core.Config()
-	_, member := conf.Member(s.cfg.Core.ID)
+	member := len(s.core.Config().Members) > 0
 	hello := member && s.join.hellos < startHellos
-	s.join.active = (s.core.Leader() == "" || hello) && !s.core.Removed() && (member || len(conf.Members) == 0) || s.replacing()
+	s.join.active = (s.core.Leader() == "" || hello) && !s.core.Removed() || s.replacing()
 	if !s.join.active {
 		s.join.gap = 0
 	}
