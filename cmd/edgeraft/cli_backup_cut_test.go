@@ -263,7 +263,14 @@ func TestJoinAsNewAgain(t *testing.T) {
 	again(exitDone, "was interrupted", "join", "--as-new", "--yes")
 	again(exitDone, "is new already, and nothing was changed", "join", "--as-new", "--yes")
 	other := runLine(t, "", "keygen").stdout
+	again(exitNo, "edgeraft join --replace-key KEY gives it the key", "join", "--as-new", "--yes", strings.TrimSpace(other))
+	if err := os.Remove(filepath.Join(home, "key")); err != nil {
+		t.Fatal(err)
+	}
 	again(exitNo, "edgeraft join KEY gives it the key", "join", "--as-new", "--yes", strings.TrimSpace(other))
+	again(exitDone, "", "join", strings.TrimSpace(other))
+	again(exitNo, "edgeraft join --replace-key KEY", "join", "--as-new", "--yes", strings.TrimSpace(runLine(t, "", "keygen").stdout))
+	again(exitDone, "", "join", "--replace-key", strings.TrimSpace(runLine(t, "", "keygen").stdout))
 	if info, err := os.Stat(filepath.Join(home, "log.db.left")); err != nil || time.Since(info.ModTime()) > time.Hour {
 		t.Errorf("what was left: %v", err)
 	}
