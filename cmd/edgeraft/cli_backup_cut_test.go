@@ -154,7 +154,10 @@ func TestABackupOntoAFullDisk(t *testing.T) {
 		r, began, _, _ := s.run(0)
 		calls := len(r.Events) - began
 		for n := 1; n <= calls; n++ {
-			r, _, code, said := s.run(n)
+			r, began, code, said := s.run(n)
+			if code == exitDone && len(r.Events)-began < n {
+				break // the stream came in fewer writes this time
+			}
 			h := powercut.NewHistory(r, powercut.Faults{})
 			im := h.Cached(h.Len() - 1)
 			if err := s.look(im, false); err != nil || code != exitNo || !strings.Contains(said, "no space left") {
