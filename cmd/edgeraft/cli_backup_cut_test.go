@@ -154,7 +154,10 @@ func TestABackupOntoAFullDisk(t *testing.T) {
 		r, began, _, _ := s.run(0)
 		calls := len(r.Events) - began
 		for n := 1; n <= calls; n++ {
-			r, _, code, said := s.run(n)
+			r, began, code, said := s.run(n)
+			if code == exitDone && len(r.Events)-began < n {
+				break // the stream came in fewer writes this time
+			}
 			h := powercut.NewHistory(r, powercut.Faults{})
 			im := h.Cached(h.Len() - 1)
 			if err := s.look(im, false); err != nil || code != exitNo || !strings.Contains(said, "no space left") {
@@ -263,7 +266,14 @@ func TestJoinAsNewAgain(t *testing.T) {
 	again(exitDone, "was interrupted", "join", "--as-new", "--yes")
 	again(exitDone, "is new already, and nothing was changed", "join", "--as-new", "--yes")
 	other := runLine(t, "", "keygen").stdout
+	again(exitNo, "edgeraft join --replace-key KEY gives it the key", "join", "--as-new", "--yes", strings.TrimSpace(other))
+	if err := os.Remove(filepath.Join(home, "key")); err != nil {
+		t.Fatal(err)
+	}
 	again(exitNo, "edgeraft join KEY gives it the key", "join", "--as-new", "--yes", strings.TrimSpace(other))
+	again(exitDone, "", "join", strings.TrimSpace(other))
+	again(exitNo, "edgeraft join --replace-key KEY", "join", "--as-new", "--yes", strings.TrimSpace(runLine(t, "", "keygen").stdout))
+	again(exitDone, "", "join", "--replace-key", strings.TrimSpace(runLine(t, "", "keygen").stdout))
 	if info, err := os.Stat(filepath.Join(home, "log.db.left")); err != nil || time.Since(info.ModTime()) > time.Hour {
 		t.Errorf("what was left: %v", err)
 	}

@@ -95,7 +95,11 @@ func (inv *invocation) showLeaving(status api.Status) {
 func (inv *invocation) newAlready(c config.Config, key seal.Key, newKey bool) error {
 	ring, err := seal.ReadRing(c.KeyFile)
 	if err != nil && !errors.Is(err, fs.ErrPermission) || newKey && !ring.Has(key) {
-		return errors.New("this device belongs to no cluster, so it is new already, and nothing was changed; edgeraft join KEY gives it the key")
+		how := "edgeraft join --replace-key KEY"
+		if errors.Is(err, fs.ErrNotExist) {
+			how = "edgeraft join KEY"
+		}
+		return fmt.Errorf("this device belongs to no cluster, so it is new already, and nothing was changed; %s gives it the key", how)
 	}
 	if inv.json {
 		return inv.sayJSON(map[string]string{"left_cluster_id": ""})

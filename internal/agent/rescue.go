@@ -281,7 +281,7 @@ func foreignWarning(st server.Status, ago time.Duration) api.Warning {
 func foreignText(own, other raft.ClusterID) string {
 	switch {
 	case other.Succeeds(own):
-		return fmt.Sprintf("This device's cluster (%v) was given up for lost and recovered without it, as %v. It can commit nothing there, and where no majority of the old cluster works it takes no part in that either. To come back as a new device: edgeraft join --as-new.", own, other)
+		return fmt.Sprintf("This device's cluster (%v) was given up for lost and recovered without it, as %v. It can commit nothing there, and where no majority of the old cluster works it takes no part in that either. To come back as a new device: edgeraft join --as-new. Should the recovery have been an error, since a majority of these devices has all data: edgeraft join --as-new there, on the recovered one, and then restart these.", own, other)
 	case own.Succeeds(other):
 		return fmt.Sprintf("A device is back that still belongs to the cluster %v, from which this one (%v) was recovered; it can commit nothing here. To come back as a new device it needs: edgeraft join --as-new.", other, own)
 	}

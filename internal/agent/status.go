@@ -165,6 +165,7 @@ func (d *device) warnings(st server.Status, ms []api.Member) []api.Warning {
 	case st.Removed:
 		add("removed", "edgeraft members add "+string(d.self)+"   (on a member)",
 			"This device was removed from its cluster; its state stays as it was then.")
+	case st.Fenced: // recovered_without says why there is no leader
 	case st.Leader == "":
 		ws = append(ws, noLeader(st.Config.Voters(), st.Config.Quorum(), d.votersHeard(st)))
 	}

@@ -224,7 +224,7 @@ func judgeFirewall(r ruleset, packets []packet) []Finding {
 	}
 	switch {
 	case !r.looked && r.denied:
-		return []Finding{say(Note, "its rules%s could not be looked at, which needs root", with).typing("sudo edgeraft doctor")}
+		return []Finding{say(Note, "its rules%s could not be looked at, which needs root, and in a container the right to (CAP_NET_ADMIN)", with).typing("sudo edgeraft doctor")}
 	case !r.looked && with != "":
 		return []Finding{say(Note, "%s is active, but neither nft nor iptables-save is installed to look at its rules", r.front).typing("%s", opening(r.front, "", packets...))}
 	case !r.looked:
@@ -254,7 +254,10 @@ func judgeFirewall(r ruleset, packets []packet) []Finding {
 			well = append(well, strconv.Itoa(p.port))
 		}
 	}
-	if len(well) > 0 {
+	switch {
+	case len(well) > 0 && r.denied: // of some rules nothing is known
+		out = append(out, say(Note, "whether its rules%s let in UDP port %s could not be told, as nft may not read them", with, strings.Join(well, " or ")).typing("sudo nft list ruleset"))
+	case len(well) > 0:
 		out = append(out, say(OK, "nothing in its rules%s keeps out UDP port %s", with, strings.Join(well, " or ")))
 	}
 	return out

@@ -181,6 +181,8 @@ func TestFirewallNotLooked(t *testing.T) {
 		"no commands": {ruleset{}, want{OK, "hardly any"}},
 		"ufw alone":   {ruleset{front: "ufw"}, want{Note, "ufw allow 7521/udp"}},
 		"firewalld":   {ruleset{front: "firewalld"}, want{Note, "--add-port=7521/udp"}},
+		// As in a container: what nft would tell is not known, and the rest is empty.
+		"half of it": {ruleset{denied: true, looked: true, iptables: map[string]string{"iptables-legacy-save": ""}}, want{Note, "could not be told"}},
 	} {
 		c.holds(t, name, judgeFirewall(c.r, []packet{agentPacket})[0])
 	}
