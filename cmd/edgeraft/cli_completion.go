@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/edgeraft/edgeraft/internal/config"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 // shells are those that `edgeraft completion` knows, and what writes the script
@@ -122,25 +123,21 @@ func groups(all []completed) []string {
 	return out
 }
 
-// quoted is text as a word of a shell, in single quotes. All three shells end
-// them and begin them again in the same way.
-func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
-
 func completeBash(out io.Writer, all []completed) {
 	words, _ := firstWords(all)
 	fmt.Fprintf(out, "# bash completion for edgeraft\n_edgeraft() {\n"+
 		"\tlocal cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} words=\n\tCOMPREPLY=()\n\tcase $command in\n")
 	for _, g := range groups(all) {
 		fmt.Fprintf(out, "\t%s)\n\t\tif [ \"$COMP_CWORD\" = 2 ]; then\n\t\t\tCOMPREPLY=($(compgen -W %s -- \"$cur\"))\n\t\t\treturn\n\t\tfi\n"+
-			"\t\tcommand+=\" ${COMP_WORDS[2]}\" ;;\n", g, quoted(strings.Join(secondWords(all, g), " ")))
+			"\t\tcommand+=\" ${COMP_WORDS[2]}\" ;;\n", g, show.Quoted(strings.Join(secondWords(all, g), " ")))
 	}
 	fmt.Fprintf(out, "\tesac\n\tif [ \"$COMP_CWORD\" = 1 ]; then\n\t\tCOMPREPLY=($(compgen -W %s -- \"$cur\"))\n\t\treturn\n\tfi\n\tcase $command in\n",
-		quoted(strings.Join(words, " ")))
+		show.Quoted(strings.Join(words, " ")))
 	for _, c := range all {
-		fmt.Fprintf(out, "\t%s) words=%s ;;\n", quoted(strings.Join(c.words, " ")), quoted(flagWords(c)))
+		fmt.Fprintf(out, "\t%s) words=%s ;;\n", show.Quoted(strings.Join(c.words, " ")), show.Quoted(flagWords(c)))
 	}
 	fmt.Fprintf(out, "\tesac\n\tif [[ $command == completion && $cur != -* ]]; then\n\t\tCOMPREPLY=($(compgen -W %s -- \"$cur\"))\n"+
-		"\t\treturn\n\tfi\n", quoted(shellNames))
+		"\t\treturn\n\tfi\n", show.Quoted(shellNames))
 	fmt.Fprintf(out, "\t[[ $cur == -* ]] && COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -o default -F _edgeraft edgeraft\n")
 }
 
@@ -156,7 +153,7 @@ func completeZsh(out io.Writer, all []completed) {
 	describe := func(indent, option string, words, summaries []string) {
 		fmt.Fprintf(out, "%swords_=(", indent)
 		for i, w := range words {
-			fmt.Fprintf(out, "\n%s  %s", indent, quoted(w+":"+summaries[i]))
+			fmt.Fprintf(out, "\n%s  %s", indent, show.Quoted(w+":"+summaries[i]))
 		}
 		fmt.Fprintf(out, ")\n%s_describe %s edgeraft words_\n", indent, option)
 	}
@@ -178,7 +175,7 @@ func completeZsh(out io.Writer, all []completed) {
 	fmt.Fprintf(out, "  esac\n  if [[ $words[CURRENT] != -* ]]; then\n"+
 		"    if [[ $command == completion ]]; then\n      compadd %s\n      return\n    fi\n    _files\n    return\n  fi\n  case $command in\n", shellNames)
 	for _, c := range all {
-		fmt.Fprintf(out, "  %s)\n", quoted(strings.Join(c.words, " ")))
+		fmt.Fprintf(out, "  %s)\n", show.Quoted(strings.Join(c.words, " ")))
 		var flags, what []string
 		for _, f := range c.flags {
 			flags, what = append(flags, "--"+f.name), append(what, f.usage)
@@ -193,13 +190,13 @@ func completeFish(out io.Writer, all []completed) {
 	words, summaries := firstWords(all)
 	fmt.Fprintf(out, "# fish completion for edgeraft\n")
 	for i, w := range words {
-		fmt.Fprintf(out, "complete -c edgeraft -f -n __fish_use_subcommand -a %s -d %s\n", w, quoted(summaries[i]))
+		fmt.Fprintf(out, "complete -c edgeraft -f -n __fish_use_subcommand -a %s -d %s\n", w, show.Quoted(summaries[i]))
 	}
 	for _, c := range all {
 		when := "__fish_seen_subcommand_from " + c.words[0]
 		if len(c.words) > 1 {
 			fmt.Fprintf(out, "complete -c edgeraft -f -n %s -a %s -d %s\n",
-				quoted(when+"; and not __fish_seen_subcommand_from "+strings.Join(secondWords(all, c.words[0]), " ")), c.words[1], quoted(c.summary))
+				show.Quoted(when+"; and not __fish_seen_subcommand_from "+strings.Join(secondWords(all, c.words[0]), " ")), c.words[1], show.Quoted(c.summary))
 			when += "; and __fish_seen_subcommand_from " + c.words[1]
 		}
 		for _, f := range c.flags {
@@ -207,8 +204,8 @@ func completeFish(out io.Writer, all []completed) {
 			if f.value {
 				value = " -r"
 			}
-			fmt.Fprintf(out, "complete -c edgeraft -n %s -l %s%s -d %s\n", quoted(when), f.name, value, quoted(f.usage))
+			fmt.Fprintf(out, "complete -c edgeraft -n %s -l %s%s -d %s\n", show.Quoted(when), f.name, value, show.Quoted(f.usage))
 		}
 	}
-	fmt.Fprintf(out, "complete -c edgeraft -f -n '__fish_seen_subcommand_from completion' -a %s\n", quoted(shellNames))
+	fmt.Fprintf(out, "complete -c edgeraft -f -n '__fish_seen_subcommand_from completion' -a %s\n", show.Quoted(shellNames))
 }

@@ -42,7 +42,7 @@ func (a *agent) diskWarnings(s api.Storage) []api.Warning {
 	}
 	ask := fmt.Sprintf("Free %s or more on the file system of %s, which has %s left; then all goes on by itself.",
 		show.Size(makeRoom), a.cfg.DataDir, show.Size(free))
-	next := "df -h " + a.cfg.DataDir
+	next := show.Command("df -h %s", a.cfg.DataDir)
 	switch {
 	case s.Disk == nil:
 	case s.Disk.Mode == api.DiskFull:

@@ -75,7 +75,7 @@ func brokerFinding(x mqttcomms.Examination, s Subject, text string) Finding {
 		text += "; but the agent is connected to it now"
 	}
 	f := found(groupBroker, "broker", r.level, "%s: %s", x.Broker, text).do("%s", fill.Replace(r.remedy))
-	return f.typing("%s", fill.Replace(r.command))
+	return f.whole(fill.Replace(r.command))
 }
 
 // agentAt reports whether the agent is connected to a broker, and all is allowed

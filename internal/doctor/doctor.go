@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/internal/show"
 	"github.com/edgeraft/edgeraft/mqttcomms"
 )
 
@@ -102,9 +103,16 @@ func (f Finding) do(format string, args ...any) Finding {
 	return f
 }
 
-// typing adds the command that does something about a finding.
+// typing adds the command that does something about a finding. Paths and names
+// among args are words of it, whatever is in them.
 func (f Finding) typing(format string, args ...any) Finding {
-	f.Command = fmt.Sprintf(format, args...)
+	f.Command = show.Command(format, args...)
+	return f
+}
+
+// whole adds a command that is complete already.
+func (f Finding) whole(command string) Finding {
+	f.Command = command
 	return f
 }
 

@@ -226,7 +226,7 @@ func judgeFirewall(r ruleset, packets []packet) []Finding {
 	case !r.looked && r.denied:
 		return []Finding{say(Note, "its rules%s could not be looked at, which needs root, and in a container the right to (CAP_NET_ADMIN)", with).typing("sudo edgeraft doctor")}
 	case !r.looked && with != "":
-		return []Finding{say(Note, "%s is active, but neither nft nor iptables-save is installed to look at its rules", r.front).typing("%s", opening(r.front, "", packets...))}
+		return []Finding{say(Note, "%s is active, but neither nft nor iptables-save is installed to look at its rules", r.front).whole(opening(r.front, "", packets...))}
 	case !r.looked:
 		return []Finding{say(OK, "neither nft nor iptables is installed, so there are hardly any rules")}
 	}
@@ -244,7 +244,7 @@ func judgeFirewall(r ruleset, packets []packet) []Finding {
 		switch {
 		case f.verdict == drop && f.sure:
 			out = append(out, say(Warning, "its rules%s seem to keep out UDP port %d, %s (%s)", with, p.port, p.what, f.where).
-				do("let it in:").typing("%s", opening(r.front, f.insert, p)))
+				do("let it in:").whole(opening(r.front, f.insert, p)))
 		case f.verdict == drop || !f.sure:
 			out = append(out, say(Note, "whether its rules%s let in UDP port %d, %s, could not be told", with, p.port, p.what).typing("sudo nft list ruleset"))
 		case six.verdict == drop && six.sure:

@@ -213,13 +213,13 @@ func judgePort(p port, held []holder, s Subject, err error) Finding {
 	case len(held) > 0 && s.Listens && s.Status == nil:
 		return say(Note, "%s is in use by %v; whether that is the agent is not known, as it does not answer", where, held[0])
 	case len(held) > 0:
-		return say(Error, "%s is taken by %v", where, held[0]).do("%s", other).typing("%s", look)
+		return say(Error, "%s is taken by %v", where, held[0]).do("%s", other).whole(look)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return say(Error, "%s is no address of this device", where).do("correct %s; without an address, as in \":7521\", all are used", p.setting).typing("ip -br addr")
 	case errors.Is(err, unix.EACCES):
 		return say(Note, "this user may not listen at %s, so it was not tried", where).typing("sudo edgeraft doctor")
 	case err != nil:
-		return say(Error, "nothing can listen at %s: %v", where, err).do("%s", other).typing("%s", look)
+		return say(Error, "nothing can listen at %s: %v", where, err).do("%s", other).whole(look)
 	case s.Status != nil && p.needsKey && s.Status.Node.State == "waiting_for_key":
 		return say(OK, "%s is free; the agent opens it when there is a key", where)
 	case s.Status != nil:

@@ -130,9 +130,9 @@ func judgeReach(x target, p pings) Finding {
 	case x.running && !x.heard && !x.addr.IsValid():
 		return say(Warning, "%s was not heard by UDP since this agent started, and %s", who, answers).typing("edgeraft why")
 	case x.running && !x.heard:
-		return say(Warning, "%s was not heard by UDP since this agent started; %s", who, answers).typing("%s", ping)
+		return say(Warning, "%s was not heard by UDP since this agent started; %s", who, answers).whole(ping)
 	case x.running && (x.broken || x.ago > contactFor*time.Millisecond):
-		return say(Warning, "%s was last heard by UDP %v ago; %s", who, x.ago.Round(time.Second), answers).typing("%s", ping)
+		return say(Warning, "%s was last heard by UDP %v ago; %s", who, x.ago.Round(time.Second), answers).whole(ping)
 	case x.running && p.long:
 		return say(OK, "%s was heard by UDP %v ago%s; pings of %d bytes pass", who, x.ago.Round(time.Second), trip(x.roundTrip), udpcomms.MaxDatagram)
 	case x.running:
@@ -140,7 +140,7 @@ func judgeReach(x target, p pings) Finding {
 	case p.err != nil:
 		return say(Note, "%s, known from before: this user may not ping, and only a running agent can try more", who).typing("sudo edgeraft doctor")
 	case !p.short:
-		return say(Note, "%s, where it was before, answers no ping (only a running agent can try more)", who).typing("%s", ping)
+		return say(Note, "%s, where it was before, answers no ping (only a running agent can try more)", who).whole(ping)
 	}
 	return say(OK, "%s, where it was before, answers pings, also of %d bytes (only a running agent can try more)", who, udpcomms.MaxDatagram)
 }

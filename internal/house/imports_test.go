@@ -48,14 +48,14 @@ var mayImport = map[string]row{
 	"internal/show":    {},
 	"internal/traffic": {},
 	// It looks through the adapters' own eyes, and wires nothing.
-	"internal/doctor":   {ours: []string{"app/api", "discovery", "internal/card", "mqttcomms", "raft", "udpcomms"}, modules: []string{"golang.org/x/sys"}},
+	"internal/doctor":   {ours: []string{"app/api", "discovery", "internal/card", "internal/show", "mqttcomms", "raft", "udpcomms"}, modules: []string{"golang.org/x/sys"}},
 	"internal/house":    {},
 	"internal/powercut": {modules: []string{"github.com/hanwen/go-fuse/v2"}}, // for tests only
 	"internal/paths":    {ours: []string{"raft"}},
 	"internal/seal":     {ours: []string{"raft"}, modules: []string{"golang.org/x/crypto"}},
 	"mqttcomms": {ours: []string{"internal/seal", "internal/traffic", "raft", "raft/wire"}, modules: []string{"github.com/eclipse/paho.golang"},
 		tests: []string{"github.com/mochi-mqtt/server/v2"}},
-	"internal/why": {ours: []string{"app/api"}},
+	"internal/why": {ours: []string{"app/api", "internal/show"}},
 	"raft": {notStd: []string{
 		"context", "crypto/rand", "io", "log", "math/rand", "net", "os", "sync", "syscall", "time",
 	}},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/edgeraft/edgeraft/app/api"
+	"github.com/edgeraft/edgeraft/internal/show"
 )
 
 // Reach is what came of asking the agent.
@@ -153,7 +154,7 @@ var unanswered = []cause{
 		if in.Local.FreeBytes == nil || *in.Local.FreeBytes > 1<<20 {
 			return "", ""
 		}
-		return fmt.Sprintf("The agent does not run, and the file system of %s is full.", in.Local.DataDir), "df -h " + in.Local.DataDir
+		return fmt.Sprintf("The agent does not run, and the file system of %s is full.", in.Local.DataDir), show.Command("df -h %s", in.Local.DataDir)
 	}, false},
 	{"agent_failed", func(in Input) (string, string) {
 		if in.Local.Service != "failed" && in.Local.Service != "activating" {
