@@ -1,13 +1,12 @@
 package boltlog
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
+	"github.com/edgeraft/edgeraft/internal/need"
 	"github.com/edgeraft/edgeraft/raft"
 )
 
@@ -41,18 +40,8 @@ func TestFullBtrfs(t *testing.T) {
 // btrfs mounts an empty one until the test ends.
 func btrfs(t *testing.T) string {
 	t.Helper()
-	skip := func(why string) {
-		if os.Getenv("EDGERAFT_TEST_NO_SKIP") != "" {
-			t.Fatalf("this test may not be skipped here: %s", why)
-		}
-		t.Skip("SKIPPED: " + why)
-	}
-	if os.Geteuid() != 0 {
-		skip("it mounts a file system, as root")
-	}
-	if _, err := exec.LookPath("mkfs.btrfs"); err != nil {
-		skip("there is no mkfs.btrfs (package btrfs-progs)")
-	}
+	need.Root(t)
+	need.Command(t, "mkfs.btrfs", "btrfs-progs")
 	image, dir := filepath.Join(t.TempDir(), "image"), t.TempDir()
 	if err := os.WriteFile(image, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -64,10 +53,7 @@ func btrfs(t *testing.T) string {
 		t.Fatalf("mkfs.btrfs: %v\n%s", err, out)
 	}
 	if out, err := exec.Command("mount", "-o", "loop", image, dir).CombinedOutput(); err != nil {
-		if strings.Contains(string(out), "unknown filesystem") {
-			t.Skip("SKIPPED: this kernel has no btrfs")
-		}
-		skip(fmt.Sprintf("it cannot be mounted: %v: %s", err, out))
+		need.Skip(t, "btrfs cannot be mounted: %v: %s", err, out)
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {

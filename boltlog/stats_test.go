@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/edgeraft/edgeraft/internal/need"
 	"github.com/edgeraft/edgeraft/raft"
 )
 
@@ -16,7 +17,7 @@ func bytesWritten(t *testing.T) uint64 {
 	t.Helper()
 	fd, err := syscall.Open("/proc/self/io", syscall.O_RDONLY, 0)
 	if err != nil {
-		t.Skipf("the kernel does not count: %v", err)
+		need.Skip(t, "the kernel does not count: %v", err)
 	}
 	defer syscall.Close(fd)
 	var b [1 << 10]byte

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/edgeraft/edgeraft/internal/need"
 )
 
 // inside is set in the environment of a test that runs in its own network.
@@ -26,7 +28,7 @@ func inNamespace(t *testing.T) bool {
 	}
 	t.Parallel()
 	if _, err := exec.LookPath("ip"); err != nil {
-		cannotRun(t, "the command ip (package iproute2) is not installed")
+		need.Skip(t, "the command ip (package iproute2) is not installed")
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=2m")
 	cmd.Env = append(os.Environ(), inside+"=1")
@@ -39,20 +41,12 @@ func inNamespace(t *testing.T) bool {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
-		cannotRun(t, "no network namespace: "+err.Error())
+		need.Skip(t, "no network namespace: "+err.Error())
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("in the namespace: %v\n%s", err, out.String())
 	}
 	return false
-}
-
-func cannotRun(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("EDGERAFT_TEST_NO_SKIP") == "1" {
-		t.Fatalf("EDGERAFT_TEST_NO_SKIP is set, but: %s", why)
-	}
-	t.Skipf("NOT TESTED: %s", why)
 }
 
 // ip runs the command ip; each argument may hold several words.

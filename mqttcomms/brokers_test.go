@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"strings"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/edgeraft/edgeraft/internal/need"
 	"github.com/edgeraft/edgeraft/raft"
 )
 
@@ -21,13 +21,7 @@ import (
 // function is called.
 func realBroker(t testing.TB, address string, more ...string) (kill func()) {
 	t.Helper()
-	mosquitto, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if os.Getenv("EDGERAFT_TEST_NO_SKIP") == "1" {
-			t.Fatal("mosquitto is not installed; scripts/test-deps.sh installs it")
-		}
-		t.Skip("NOT TESTED: mosquitto is not installed; scripts/test-deps.sh installs it")
-	}
+	need.Command(t, "mosquitto", "mosquitto")
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +33,7 @@ func realBroker(t testing.TB, address string, more ...string) (kill func()) {
 	for _, line := range more {
 		conf += line + "\n"
 	}
-	cmd := exec.Command(mosquitto, "-c", writeFile(t, conf, 0o600))
+	cmd := exec.Command("mosquitto", "-c", writeFile(t, conf, 0o600))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -2,18 +2,17 @@ package udpcomms
 
 import (
 	"bytes"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/edgeraft/edgeraft/internal/need"
 	"github.com/edgeraft/edgeraft/internal/seal"
 	"github.com/edgeraft/edgeraft/raft"
 	"github.com/edgeraft/edgeraft/raft/wire"
@@ -254,8 +253,7 @@ func haveIPv6(t testing.TB) {
 	t.Helper()
 	conn, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback})
 	if err != nil {
-		fmt.Fprintln(os.Stderr, t.Name(), "skipped:", err)
-		t.Skip(err)
+		need.Skip(t, "%v", err)
 	}
 	conn.Close()
 }

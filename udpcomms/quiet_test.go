@@ -4,25 +4,21 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/edgeraft/edgeraft/internal/need"
 	"github.com/edgeraft/edgeraft/raft"
 )
 
 // A socket on each kind of address reaches the others, and says truly where what
 // it reads came from.
 func TestAddressFamilies(t *testing.T) {
-	loopback6 := "[::1]:0"
-	if l, err := net.ListenPacket("udp6", loopback6); err != nil {
-		t.Skip("SKIPPED: no IPv6 on this machine")
-	} else {
-		l.Close()
-	}
+	haveIPv6(t)
+	const loopback6 = "[::1]:0"
 	for _, c := range []struct{ a, b, to string }{
 		{"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1"},
 		{loopback6, loopback6, "::1"},
@@ -132,12 +128,7 @@ func TestSlowInterface(t *testing.T) {
 // interface, in which it runs the commands.
 func ownNetwork(t *testing.T, commands ...string) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv("EDGERAFT_TEST_NO_SKIP") != "" {
-			t.Fatal("this test needs root, and may not be skipped here")
-		}
-		t.Skip("SKIPPED: this test needs root")
-	}
+	need.Root(t)
 	runtime.LockOSThread() // never unlocked: the thread ends with the test's goroutine
 	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
 		t.Fatal(err)

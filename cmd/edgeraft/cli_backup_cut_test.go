@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/edgeraft/edgeraft/app/backup"
+	"github.com/edgeraft/edgeraft/internal/need"
 	"github.com/edgeraft/edgeraft/internal/powercut"
 )
 
@@ -51,10 +52,7 @@ func mountDisk(t *testing.T, r powercut.Recording) (*powercut.Disk, string) {
 	if err == nil {
 		return d, dir
 	}
-	if os.Getenv("EDGERAFT_TEST_NO_SKIP") == "1" {
-		t.Fatalf("EDGERAFT_TEST_NO_SKIP is set, but: %v", err)
-	}
-	t.Skipf("NOT TESTED: %v (the test needs /dev/fuse, and root or the command fusermount3; scripts/test-deps.sh installs it)", err)
+	need.Skip(t, "%v (the test needs /dev/fuse, and root or the command fusermount3; scripts/test-deps.sh installs it)", err)
 	return nil, ""
 }
 
@@ -234,7 +232,7 @@ func TestABackupThatNobodyReads(t *testing.T) {
 	}
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
-		t.Skip("NOT TESTED: there is no /dev/full")
+		need.Skip(t, "there is no /dev/full")
 	}
 	defer full.Close()
 	var said bytes.Buffer

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/edgeraft/edgeraft/internal/need"
 )
 
 // script is what `edgeraft completion SHELL` prints, in a file.
@@ -23,18 +25,6 @@ func script(t *testing.T, shell string) string {
 		t.Fatal(err)
 	}
 	return file
-}
-
-// needShell skips the test, loudly, where the shell is not installed.
-func needShell(t *testing.T, shell string) {
-	t.Helper()
-	if _, err := exec.LookPath(shell); err == nil {
-		return
-	}
-	if os.Getenv("EDGERAFT_TEST_NO_SKIP") == "1" {
-		t.Fatalf("EDGERAFT_TEST_NO_SKIP=1 forbids to skip, but %s is not installed; scripts/test-deps.sh installs it", shell)
-	}
-	t.Skipf("NOT TESTED: %s is not installed; scripts/test-deps.sh installs it", shell)
 }
 
 // complete asks a shell what may come at the end of a command line. In a line of
@@ -81,7 +71,7 @@ func complete(t *testing.T, shell, file, line string) []string {
 func TestCompletion(t *testing.T) {
 	for shell := range shells {
 		t.Run(shell, func(t *testing.T) {
-			needShell(t, shell)
+			need.Command(t, shell, shell)
 			file := script(t, shell)
 			for _, c := range []struct{ line, want string }{
 				{"edgeraft sta", "status"},

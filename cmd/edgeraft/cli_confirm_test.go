@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/edgeraft/edgeraft/app/backup"
+	"github.com/edgeraft/edgeraft/internal/need"
 )
 
 // envAsProgram has this test binary be edgeraft.
@@ -47,7 +48,7 @@ func onTerminal(t *testing.T, env []string, args ...string) *terminal {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("NOT TESTED: there are no terminals here: %v", err)
+		need.Skip(t, "there are no terminals here: %v", err)
 	}
 	t.Cleanup(func() { _ = master.Close() })
 	conn, err := master.SyscallConn() // Fd would let no Close end a Read

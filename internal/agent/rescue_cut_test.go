@@ -18,6 +18,7 @@ import (
 	"github.com/edgeraft/edgeraft/app"
 	"github.com/edgeraft/edgeraft/boltlog"
 	"github.com/edgeraft/edgeraft/internal/config"
+	"github.com/edgeraft/edgeraft/internal/need"
 	"github.com/edgeraft/edgeraft/internal/powercut"
 	"github.com/edgeraft/edgeraft/internal/seal"
 	"github.com/edgeraft/edgeraft/raft"
@@ -141,10 +142,7 @@ func mountAt(t *testing.T, r powercut.Recording) (*powercut.Disk, string) {
 	if err == nil {
 		return d, dir
 	}
-	if os.Getenv("EDGERAFT_TEST_NO_SKIP") == "1" {
-		t.Fatalf("EDGERAFT_TEST_NO_SKIP is set, but: %v", err)
-	}
-	t.Skipf("NOT TESTED: %v (the test needs /dev/fuse, and root or the command fusermount3; scripts/test-deps.sh installs it)", err)
+	need.Skip(t, "%v (the test needs /dev/fuse, and root or the command fusermount3; scripts/test-deps.sh installs it)", err)
 	return nil, ""
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // notLinked are modules that tests need and the product must not hold.
-var notLinked = []string{"github.com/mochi-mqtt", "github.com/gorilla", "github.com/hanwen/go-fuse", "github.com/anishathalye/porcupine", "go.uber.org/goleak", module + "/raft/rafttest"}
+var notLinked = []string{"github.com/mochi-mqtt", "github.com/gorilla", "github.com/hanwen/go-fuse", "github.com/anishathalye/porcupine", "go.uber.org/goleak", module + "/raft/rafttest", module + "/internal/need"}
 
 // The program that is shipped has nothing in it that is for tests.
 func TestNothingForTestsIsShipped(t *testing.T) {

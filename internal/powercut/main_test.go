@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/edgeraft/edgeraft/internal/need"
 	"github.com/edgeraft/edgeraft/internal/powercut"
 )
 
@@ -62,11 +63,7 @@ func mount(t testing.TB, r powercut.Recording) (*powercut.Disk, string) {
 	if err == nil {
 		return d, dir
 	}
-	why := err.Error() + " (the tests need /dev/fuse, and root or the command fusermount3; scripts/test-deps.sh installs it)"
-	if os.Getenv("EDGERAFT_TEST_NO_SKIP") == "1" {
-		t.Fatalf("EDGERAFT_TEST_NO_SKIP is set, but: %s", why)
-	}
-	t.Skipf("NOT TESTED: %s", why)
+	need.Skip(t, "%v (the tests need /dev/fuse, and root or the command fusermount3; scripts/test-deps.sh installs it)", err)
 	return nil, ""
 }
 
